@@ -1,0 +1,294 @@
+"""The SiftFlow data set: its 33 classes, their colours, its standard split, and a loader for its files.
+
+SiftFlow (Liu, Yuen, Torralba, "Nonparametric Scene Parsing", CVPR 2009; also "SIFT Flow" or "LMO") is 2,688
+outdoor photographs of 256x256 pixels, each with a class for most of its pixels. On disk, as its authors publish it::
+
+    Images/<folder>/<name>.jpg           256x256 RGB photograph
+    SemanticLabels/<folder>/<name>.mat   MATLAB file, variable S: 256x256 integers, 0 = unlabelled, 1-33 = class
+    TestSet1.txt                         the 200 test images, one ``<folder>\\<name>.jpg`` a line; the rest train
+
+In memory a label is ``uint8 (row, col)`` with classes 0-32 (the file's number minus one) and 255, `VOID`, where the
+annotators left the pixel unlabelled. Void pixels count for nothing: not in a loss, not in a score.
+
+Needs NumPy, Pillow and SciPy; neither Keras nor TensorFlow.
+"""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CLASS_NAMES = (
+    "awning", "balcony", "bird", "boat", "bridge", "building", "bus", "car", "cow", "crosswalk", "desert",
+    "door", "fence", "field", "grass", "moon", "mountain", "person", "plant", "pole", "river", "road",
+    "rock", "sand", "sea", "sidewalk", "sign", "sky", "staircase", "streetlight", "sun", "tree", "window",
+)  # fmt: skip
+N_CLASSES = len(CLASS_NAMES)
+VOID = 255  # the label of a pixel nobody labelled
+
+# A colour for each class, RGB: near the thing's own where possible, and such that classes that often meet in a picture
+# (sky and sea, tree and grass, road and sidewalk, building and window …) stay apart for colour-blind eyes too.
+PALETTE = np.array(
+    [
+        (255, 154, 129),  (175, 39, 111),   (235, 255, 255),  (238, 95, 23),    (160, 125, 115),  (160, 90, 21),
+        (255, 211, 0),    (178, 0, 74),     (92, 40, 0),      (214, 255, 216),  (243, 184, 107),  (106, 0, 34),
+        (174, 140, 235),  (249, 215, 108),  (121, 190, 14),   (255, 255, 185),  (102, 93, 157),   (255, 136, 0),
+        (140, 146, 86),   (56, 28, 73),     (25, 198, 210),   (84, 117, 141),   (104, 77, 72),    (209, 205, 162),
+        (0, 93, 190),     (199, 148, 152),  (255, 44, 63),    (150, 218, 255),  (180, 203, 199),  (255, 235, 96),
+        (251, 255, 76),   (0, 65, 0),       (62, 54, 122),
+    ],
+    np.uint8,
+)  # fmt: skip
+VOID_COLOUR = (0, 0, 0)
+
+# Two training images of the published data set without a single labelled pixel: nothing to learn from.
+FULLY_VOID = ("highway_bost181", "street_urb506")
+
+SCENES_MARKER = "scenes.json"  # written by `helpers.scenes` into the stand-in it makes
+
+
+class SiftFlowError(ValueError):
+    """Data that cannot be used. The message names the file and what to do about it."""
+
+
+class SiftFlow:
+    """A data set in SiftFlow's layout, opened from `root` or from one of its direct children.
+
+    Opening lists the files and pairs images with labels; pixels are read, and checked, on demand.
+
+    Attributes:
+        root: the folder that holds ``Images/``.
+        stand_in: True for the procedural scenes of `helpers.scenes`, False for photographs.
+        size: pixels per side: 256, or what the stand-in was drawn at.
+
+    Raises:
+        SiftFlowError: nothing to open here, an image without label or the reverse, no or a wrong ``TestSet1.txt``.
+    """
+
+    def __init__(self, root):
+        self.root = _locate(root)
+        if self.root is None:
+            raise SiftFlowError(
+                f"No SiftFlow data in {root}: neither it nor a folder directly inside holds Images/ and "
+                "SemanticLabels/. Point SIFTFLOW_DIR at the unpacked data set, or use helpers.scenes.make()."
+            )
+        marker = self.root / SCENES_MARKER
+        self.stand_in = marker.exists()
+        self.size = json.loads(marker.read_text())["size"] if self.stand_in else 256
+        self._images = {p.stem: p for p in (self.root / "Images").glob("*/*.jpg")}
+        self._labels = {p.stem: p for p in (self.root / "SemanticLabels").glob("*/*.mat")}
+        self._check_pairs()
+        self._test = self._read_test_names()
+        self._archive = None
+
+    def __repr__(self):
+        kind = "procedural scenes" if self.stand_in else "SiftFlow"
+        return f"<{kind}: {len(self.names('train'))} train, {len(self.names('test'))} test, in {self.root}>"
+
+    def names(self, split):
+        """The sorted names of the "train" or "test" images; the two fully void training images are left out."""
+        if split not in ("train", "test"):
+            raise ValueError(f'split is {split!r}; it is "train" or "test". (Validation: helpers.pipeline.split.)')
+        is_test = split == "test"
+        return [n for n in sorted(self._images) if (n in self._test) == is_test and n not in FULLY_VOID]
+
+    def image(self, name):
+        """The photograph `name`: uint8 (row, col, RGB)."""
+        return self._decode_image(self._path(self._images, name).read_bytes(), self._images[name])
+
+    def label(self, name):
+        """The class of every pixel of `name`: uint8 (row, col), 0-32, or 255 where unlabelled."""
+        path = self._path(self._labels, name)
+        import scipy.io  # only here: everything else works without SciPy
+
+        try:
+            raw = np.asarray(scipy.io.loadmat(path, variable_names=["S"])["S"])
+        except Exception as error:  # scipy raises a dozen types on damaged files
+            raise SiftFlowError(
+                f"{path} is not a MATLAB label map with a variable S ({type(error).__name__}): "
+                "replace this file by the one from the data set."
+            ) from error
+        if raw.shape != (self.size, self.size):
+            raise SiftFlowError(
+                f"{path} holds a label map of shape {raw.shape}, not {(self.size, self.size)}: "
+                "replace this file by the one from the data set."
+            )
+        if raw.min() < 0 or raw.max() > N_CLASSES or (raw != np.floor(raw)).any():
+            raise SiftFlowError(
+                f"{path} holds labels from {raw.min()} to {raw.max()}; they must be whole numbers from 0 (unlabelled) "
+                f"to {N_CLASSES}: replace this file by the one from the data set."
+            )
+        return (raw.astype(np.uint8) - np.uint8(1)).astype(np.uint8)  # 0 wraps round to 255, which is VOID
+
+    def load(self, split):
+        """All of a split, or of a list of names, at once.
+
+        Returns:
+            images uint8 (n, row, col, RGB) and labels uint8 (n, row, col). All of SiftFlow's training set is 650 MB.
+        """
+        names = self.names(split) if isinstance(split, str) else list(split)
+        images = np.empty((len(names), self.size, self.size, 3), np.uint8)
+        labels = np.empty((len(names), self.size, self.size), np.uint8)
+        with zipfile.ZipFile(self._open_archive()) as archive, ThreadPoolExecutor(4) as pool:
+
+            def read(i):
+                images[i] = self._decode_image(archive.read(names[i] + ".jpg"), self._path(self._images, names[i]))
+                labels[i] = np.asarray(Image.open(io.BytesIO(archive.read(names[i] + ".png"))))
+
+            list(pool.map(read, range(len(names))))
+        return images, labels
+
+    def pixel_counts(self, split):
+        """How many pixels of each class a split has: int64 (33,). Void pixels are not counted."""
+        counts = np.zeros(256, np.int64)
+        with zipfile.ZipFile(self._open_archive()) as archive:
+            for name in self.names(split):
+                label = np.asarray(Image.open(io.BytesIO(archive.read(name + ".png"))))
+                counts += np.bincount(label.ravel(), minlength=256)
+        return counts[:N_CLASSES]
+
+    # ---- what the methods above are made of -------------------------------------------------------------------
+
+    def _check_pairs(self):
+        if not self._images:
+            raise SiftFlowError(f"{self.root / 'Images'} has no folder with .jpg files: copy the data set again.")
+        for name in sorted(self._images.keys() ^ self._labels.keys()):
+            have, lack = (self._images, "label") if name in self._images else (self._labels, "image")
+            raise SiftFlowError(f"{have[name]} has no {lack}: copy the missing file, or remove this one.")
+
+    def _read_test_names(self):
+        path = self.root / "TestSet1.txt"
+        if not path.exists():
+            raise SiftFlowError(f"{path} is missing, and with it the standard split: copy it from the data set.")
+        # The published list was made on Windows: its lines have backslashes.
+        lines = [line.strip().replace("\\", "/") for line in path.read_text(errors="replace").splitlines()]
+        names = {line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in lines if line}
+        unknown = sorted(names - self._images.keys())
+        if unknown:
+            raise SiftFlowError(
+                f"{path} lists {unknown[0]} ({len(unknown)} such), which is not in Images/: copy the data set again."
+            )
+        return names
+
+    def _path(self, paths, name):
+        if name not in paths:
+            raise SiftFlowError(f"No image called {name!r} in {self.root}: names('train') and names('test') list all.")
+        return paths[name]
+
+    def _decode_image(self, jpeg, path):
+        try:
+            image = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+        except Exception as error:  # Pillow, too, raises several types on damaged files
+            raise SiftFlowError(
+                f"{path} is not a readable JPEG ({type(error).__name__}): "
+                "replace this file by the one from the data set."
+            ) from error
+        if image.shape != (self.size, self.size, 3):
+            raise SiftFlowError(
+                f"{path} is {image.shape[1]}x{image.shape[0]} pixels, not {self.size}x{self.size}: "
+                "replace this file by the one from the data set."
+            )
+        return image
+
+    def _open_archive(self):
+        """The path of one file that holds the whole data set compactly, written the first time it is asked for.
+
+        A zip of the JPEGs as they are and the labels as PNG: one sequential read where the original layout needs
+        5,376 small ones, and no MATLAB parsing. Its name carries a fingerprint of the original files' names, sizes
+        and times, so a changed file makes a new archive.
+        """
+        if self._archive is not None and self._archive.exists():
+            return self._archive
+        files = [f for name in sorted(self._images) for f in (self._images[name], self._labels[name])]
+        listing = "\n".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
+        folder = _cache_folder()
+        path = folder / f"{self.root.name}-{hashlib.sha256(listing.encode()).hexdigest()[:16]}.zip"
+        if not _is_whole(path, n_members=len(files)):
+            names = sorted(self._images)
+            with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
+                try:
+                    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive, ThreadPoolExecutor(4) as pool:
+                        for name, png in zip(names, pool.map(lambda n: _png(self.label(n)), names), strict=True):
+                            archive.writestr(name + ".jpg", self._images[name].read_bytes())
+                            archive.writestr(name + ".png", png)
+                except BaseException:
+                    part.close()
+                    os.unlink(part.name)
+                    raise
+            os.replace(part.name, path)  # atomic: a reader sees the whole archive or none
+        self._archive = path
+        return path
+
+
+def find():
+    """The real data set, from the first place that has it.
+
+    Looks in the environment variable ``SIFTFLOW_DIR``; in ``data/`` of this project and of the working directory; then
+    in the working directory and every folder above it. Passes over the stand-in scenes, unless SIFTFLOW_DIR names them.
+
+    Raises:
+        SiftFlowError: it is nowhere; or it is found, but damaged.
+    """
+    named = os.environ.get("SIFTFLOW_DIR")
+    if named:
+        return SiftFlow(named)
+    here = Path.cwd()
+    places = [data_folder(), here / "data", here, *here.parents]
+    for place in places:
+        root = _locate(place)
+        if root is not None and not (root / SCENES_MARKER).exists():
+            return SiftFlow(root)
+    raise SiftFlowError(
+        "SiftFlow was not found: not in SIFTFLOW_DIR (not set), "
+        f"{data_folder()}, {here} or the folders above. Unpack it into data/, or set SIFTFLOW_DIR to its folder."
+    )
+
+
+def data_folder():
+    """Where data goes: ``data/`` of the project, or of the working directory when `helpers` stands alone."""
+    project = Path(__file__).resolve().parent.parent
+    return (project if (project / "pyproject.toml").exists() else Path.cwd()) / "data"
+
+
+def _locate(root):
+    """The folder with Images/ and SemanticLabels/: `root` or a direct child, photographs before a stand-in. Or None."""
+    root = Path(root).expanduser()
+    try:
+        children = sorted(p for p in root.iterdir() if p.is_dir())
+    except OSError:  # not there, not a folder, not ours to read
+        return None
+    found = [p for p in [root, *children] if (p / "Images").is_dir() and (p / "SemanticLabels").is_dir()]
+    return min(found, key=lambda p: (p / SCENES_MARKER).exists(), default=None)
+
+
+def _cache_folder():
+    """A folder that can be written: data/cache, or the system's temporary folder where the project is read-only."""
+    for folder in (data_folder() / "cache", Path(tempfile.gettempdir()) / "siftflow-cache"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    raise SiftFlowError(f"No folder to keep the data set's cache in: make {data_folder()} writable.")
+
+
+def _is_whole(path, n_members):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return len(archive.namelist()) == n_members
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _png(label):
+    buffer = io.BytesIO()
+    Image.fromarray(label).save(buffer, "png", compress_level=3)
+    return buffer.getvalue()
