@@ -1,0 +1,114 @@
+"""One confusion matrix, and the field's four scores read off it.
+
+Definitions as in Long, Shelhamer and Darrell, "Fully Convolutional Networks" (CVPR 2015), section 5, with n[i, j] the
+number of pixels of true class i predicted as j. Void pixels are not counted anywhere.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from helpers.siftflow import VOID
+
+
+@keras.saving.register_keras_serializable(package="per_pixel")
+class ConfusionMatrix(keras.metrics.Metric):
+    """Counts pixels by true class (rows) and predicted class (columns): int64 (class, class).
+
+    Updated with labels (batch, row, col) of 0 … n_classes-1 or 255 for void, and logits or probabilities
+    (batch, row, col, class). A pixel's prediction is its argmax. Exact at any number of pixels.
+    """
+
+    def __init__(self, n_classes, name="confusion", **kwargs):
+        super().__init__(name=name, dtype="int64", **kwargs)
+        self.n_classes = n_classes
+        self.matrix = self.add_weight(shape=(n_classes, n_classes), initializer="zeros", dtype="int64", name="matrix")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            raise ValueError("A confusion matrix counts pixels: leave a pixel out by labelling it void, 255.")
+        n = self.n_classes
+        if y_pred.shape[-1] != n:
+            raise ValueError(f"Logits for {y_pred.shape[-1]} classes, but this metric was made for {n}.")
+        truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        guess = ops.reshape(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), (-1,))
+        # Pixel (i, j) belongs in bin i * n + j; void goes to one bin more, which is then dropped.
+        bins = ops.where(truth == VOID, n * n, truth * n + guess)
+        counts = ops.segment_sum(ops.ones_like(bins), bins, num_segments=n * n + 1)
+        self.matrix.assign_add(ops.cast(ops.reshape(counts[: n * n], (n, n)), "int64"))
+
+    def result(self):
+        return ops.convert_to_tensor(self.matrix)
+
+    def reset_state(self):
+        self.matrix.assign(ops.zeros_like(self.matrix))
+
+    def get_config(self):
+        return {"n_classes": self.n_classes, "name": self.name}
+
+
+@keras.saving.register_keras_serializable(package="per_pixel")
+class Scores(ConfusionMatrix):
+    """A `ConfusionMatrix` whose result is its four scores: what `fit` logs and plots, epoch by epoch."""
+
+    def __init__(self, n_classes, name="scores", **kwargs):
+        super().__init__(n_classes, name=name, **kwargs)
+
+    def result(self):
+        return {name: ops.cast(value, "float32") for name, value in _scores(self.matrix, ops).items()}
+
+
+def confusion(truth, guess, n_classes):
+    """The confusion matrix of label maps already at hand: int64 (n_classes, n_classes), rows = truth.
+
+    Args:
+        truth: integers of any shape, 0 … n_classes-1 or 255 for void; guess: the same shape, 0 … n_classes-1.
+    """
+    truth, guess = np.asarray(truth), np.asarray(guess)
+    valid = truth != VOID
+    pairs = truth[valid].astype("int64") * n_classes + guess[valid]
+    return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def scores(matrix):
+    """The four scores of a confusion matrix (rows = truth), as fractions; classes absent from the truth are left out.
+
+    Returns:
+        A dict of floats. ``pixel_accuracy``: right pixels / pixels. ``mean_accuracy``: of each class, the share found;
+        averaged. ``mean_iou``: of each class, intersection over union of truth and prediction; averaged.
+        ``frequency_weighted_iou``: the same, each class weighted by its share of the pixels.
+        All are 0.0 for a matrix without a single pixel.
+    """
+    return {name: float(value) for name, value in _scores(_counts(matrix), np).items()}
+
+
+def iou_per_class(matrix):
+    """Intersection over union of each class: float64 (class,), NaN for a class absent from the truth."""
+    matrix = _counts(matrix)
+    hits, truth, guessed = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return np.where(truth > 0, hits / np.maximum(truth + guessed - hits, 1), np.nan)
+
+
+def _counts(matrix):
+    matrix = np.asarray(matrix, dtype="float64")
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"A confusion matrix is square; this has shape {matrix.shape}.")
+    return matrix
+
+
+def _scores(matrix, xp):
+    """The formulas, once, for NumPy arrays and for tensors (`xp` is numpy or keras.ops)."""
+    matrix = matrix if xp is np else ops.cast(matrix, "float64" if keras.backend.backend() != "jax" else "float32")
+    hits, truth, guessed = xp.diagonal(matrix), xp.sum(matrix, axis=1), xp.sum(matrix, axis=0)
+    pixels = xp.maximum(xp.sum(truth), 1)
+    present = truth > 0
+    n_present = xp.maximum(xp.sum(xp.where(present, xp.ones_like(truth), xp.zeros_like(truth))), 1)
+    recall = hits / xp.maximum(truth, 1)
+    iou = hits / xp.maximum(truth + guessed - hits, 1)
+    iou = xp.where(present, iou, xp.zeros_like(iou))  # a class that is only ever predicted has a union, but no truth
+    return {
+        "pixel_accuracy": xp.sum(hits) / pixels,
+        "mean_accuracy": xp.sum(recall) / n_present,
+        "mean_iou": xp.sum(iou) / n_present,
+        "frequency_weighted_iou": xp.sum(truth * iou) / pixels,
+    }
