@@ -1,0 +1,116 @@
+"""From a data set to batches: hold out validation images, shuffle, crop, flip, resize.
+
+Images and labels stay uint8 until the last moment. Every image is cropped, mirrored and relit by random numbers that
+depend only on the seed and on its place in the stream: the same seed gives the same batches, from any epoch on.
+"""
+
+import numpy as np
+
+VALIDATION_SHARE = 248 / 2486  # of the training images: 248 of SiftFlow's
+
+
+def split(dataset, seed=0):
+    """Divides the training images into those to learn from and those to watch; the test images are not touched.
+
+    Each kind of scene (the name before the underscore) gives its share. Photographs that are nearly the same, such as
+    two frames of one scene, stay on one side, or validation would reward memory.
+
+    Returns:
+        (names to train on, names to validate on): two sorted lists, 2,238 and 248 for SiftFlow.
+    """
+    names = dataset.names("train")
+    group = _near_duplicate_groups(dataset.load(names)[0])
+    kind = [names[g].split("_")[0] for g in group]  # a group counts under its first image's kind
+    kinds = sorted(set(kind))
+    wanted = np.array([kind.count(k) for k in kinds]) * VALIDATION_SHARE
+    quota = np.floor(wanted).astype(int)
+    short = round(len(names) * VALIDATION_SHARE) - quota.sum()
+    quota[np.argsort(quota - wanted, kind="stable")[:short]] += 1  # the largest remainders are rounded up
+    left = dict(zip(kinds, quota, strict=True))
+    held_out = set()
+    for g in np.random.RandomState(seed).permutation(np.unique(group)):
+        members = np.flatnonzero(group == g)
+        if left[kind[g]] >= len(members):
+            left[kind[g]] -= len(members)
+            held_out.update(members)
+    return (
+        [name for i, name in enumerate(names) if i not in held_out],
+        [name for i, name in enumerate(names) if i in held_out],
+    )
+
+
+def training_batches(images, labels, *, batch, size, epochs, seed=0, first_epoch=0, scale=1.6, light=0.2):
+    """Augmented batches for `epochs` epochs, as one stream: ``fit(..., steps_per_epoch=len(images) // batch)``.
+
+    Args:
+        images, labels: uint8 (n, row, col, RGB) and (n, row, col), as `SiftFlow.load` gives them.
+        size: rows and columns of the images that come out.
+        scale: each image is cropped to a random 1/scale … 1 of its sides and resized, which enlarges it up to `scale`.
+        light: contrast is changed by up to this share, brightness by up to half of it.
+        first_epoch: where to start, to go on with a run that was interrupted: the batches are those it would have had.
+
+    Returns:
+        A `tf.data.Dataset` of images float32 (batch, size, size, RGB), 0-255, and labels int32 (batch, size, size).
+    """
+    import tensorflow as tf  # here, so that `split` works without it
+
+    n = len(images)
+    if n < batch:
+        raise ValueError(f"{n} training images do not fill one batch of {batch}: take a smaller batch.")
+    whole = n // batch * batch  # the rest of an epoch's order is left out; another rest each epoch
+    order = np.stack([np.random.RandomState((seed, e)).permutation(n)[:whole] for e in range(first_epoch, epochs)])
+    place = np.arange(first_epoch * whole, epochs * whole)
+    images, labels = tf.constant(images), tf.constant(labels)
+    rows = images.shape[1]
+
+    def augmented(i, place):
+        draw = tf.random.stateless_uniform([6], seed=[seed, place])
+        side = tf.cast(rows / (1 + draw[0] * (scale - 1)), tf.int32)
+        top = tf.cast(draw[1] * tf.cast(rows - side + 1, tf.float32), tf.int32)
+        left = tf.cast(draw[2] * tf.cast(rows - side + 1, tf.float32), tf.int32)
+        image = images[i, top : top + side, left : left + side]
+        label = labels[i, top : top + side, left : left + side]
+        image, label = resized(image, label, size)
+        image = tf.where(draw[3] < 0.5, image[:, ::-1], image)
+        label = tf.where(draw[3] < 0.5, label[:, ::-1], label)
+        contrast, brightness = 1 + light * (2 * draw[4] - 1), light / 2 * 255 * (2 * draw[5] - 1)
+        mean = tf.reduce_mean(image)
+        return tf.clip_by_value((image - mean) * contrast + mean + brightness, 0, 255), label
+
+    stream = tf.data.Dataset.from_tensor_slices((order.ravel().astype("int32"), place))
+    stream = stream.map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return stream.batch(batch, drop_remainder=True).prefetch(2)
+
+
+def evaluation_batches(images, labels, *, batch, size):
+    """Every image once, in order, only resized: a `tf.data.Dataset` like that of `training_batches`."""
+    import tensorflow as tf
+
+    stream = tf.data.Dataset.from_tensor_slices((images, labels))
+    stream = stream.map(lambda image, label: resized(image, label, size), num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.batch(batch).prefetch(2)
+
+
+def resized(image, label, size):
+    """One image, bilinearly, and its label, by the nearest pixel: a mean of class numbers is no class."""
+    import tensorflow as tf
+
+    image = tf.image.resize(image, (size, size))
+    label = tf.image.resize(label[..., None], (size, size), method="nearest")[..., 0]
+    return tf.ensure_shape(image, (size, size, 3)), tf.cast(label, tf.int32)
+
+
+def _near_duplicate_groups(images, threshold=0.985):
+    """For each image, the index of the first one it nearly equals (itself, for most): int (n,).
+
+    Nearly equal: 16x16 grey thumbnails, mean removed, correlate above the threshold.
+    """
+    n, rows, _, _ = images.shape
+    cells = images.reshape(n, 16, rows // 16, 16, rows // 16, 3)
+    grey = np.stack([cells[i].mean(axis=(1, 3, 4), dtype="float32").ravel() for i in range(n)])
+    grey -= grey.mean(axis=1, keepdims=True)
+    grey /= np.maximum(np.linalg.norm(grey, axis=1, keepdims=True), 1e-6)
+    group = np.arange(n)
+    for i, j in np.argwhere(np.triu(grey @ grey.T, k=1) > threshold):
+        group[group == group[j]] = group[i]
+    return group
