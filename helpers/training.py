@@ -1,0 +1,384 @@
+"""Training a network: a profile for the machine at hand, `fit` with its safety nets, scoring, whole runs by command.
+
+    python -m helpers.training --data PATH --out results/run.json
+
+trains the default `Recipe` on a data set, scores it once on the test images and writes all there is to know of the run.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import platform
+import shlex
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from helpers import losses, metrics, pipeline, siftflow
+from helpers.unet import unet
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a run ends, apart from the data. Sizes in pixels, rates per step."""
+
+    size: int = 128  # the network sees images of size x size
+    filters: int = 16
+    depth: int = 4
+    batch: int = 16
+    epochs: int = 60
+    learning_rate: float = 3e-3  # at its peak
+    warm_up: float = 0.05  # share of the steps in which the rate climbs to the peak, before it falls as a cosine
+    weight_decay: float = 0.01
+    scale: float = 1.6  # see pipeline.training_batches
+    light: float = 0.2
+    seed: int = 0
+
+
+def optimizer(recipe, steps):
+    """AdamW (Loshchilov and Hutter, ICLR 2019) for a run of that many steps; scales and offsets do not decay."""
+    warm_up = max(1, round(recipe.warm_up * steps))
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warm_up, warmup_target=recipe.learning_rate, warmup_steps=warm_up
+    )
+    adamw = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    adamw.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return adamw
+
+
+# ---- the machine ----------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """What to compute with, and why. Build and compile the model inside ``with profile.scope():``."""
+
+    device: str
+    precision: str  # a Keras dtype policy
+    why: str
+    n_devices: int = 1
+
+    @contextlib.contextmanager
+    def scope(self):
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.precision)
+        try:
+            if self.n_devices > 1:
+                import tensorflow as tf
+
+                with tf.distribute.MirroredStrategy().scope():
+                    yield
+            else:
+                yield
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    def __str__(self):
+        return f"{self.device}, {self.precision}: {self.why}"
+
+
+def choose_profile(recipe, n_classes, precision="auto"):
+    """A `Profile` for this machine. On a CPU it times a few training steps in float32 and in bfloat16."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        name, capability = details.get("device_name", "GPU"), details.get("compute_capability", (0, 0))
+        device = f"{len(gpus)} x {name}" if len(gpus) > 1 else name
+        if precision != "auto":
+            return Profile(device, precision, "as asked", len(gpus))
+        if capability >= (8, 0):
+            return Profile(device, "mixed_bfloat16", "this card multiplies bfloat16 fastest", len(gpus))
+        if capability >= (7, 0):
+            return Profile(device, "mixed_float16", "this card has tensor cores for float16, not bfloat16", len(gpus))
+        return Profile(device, "float32", "this card has no fast 16-bit arithmetic", len(gpus))
+    device = f"CPU, {os.cpu_count()} cores"
+    if precision != "auto":
+        return Profile(device, precision, "as asked")
+    speed = {p: _images_per_second(Profile(device, p, ""), recipe, n_classes) for p in ("float32", "mixed_bfloat16")}
+    best = max(speed, key=speed.get)
+    measured = ", ".join(f"{p} {s:.0f}" for p, s in speed.items())
+    return Profile(device, best, f"the faster in a few timed steps ({measured} images/s)")
+
+
+def _images_per_second(profile, recipe, n_classes, steps=3):
+    with profile.scope():
+        model = unet((recipe.size, recipe.size, 3), n_classes, recipe.filters, recipe.depth)
+        model.compile("sgd", losses.CrossEntropy(), jit_compile=False)
+    images = np.zeros((recipe.batch, recipe.size, recipe.size, 3), "float32")
+    labels = np.zeros((recipe.batch, recipe.size, recipe.size), "int32")
+    model.train_on_batch(images, labels)  # builds the graph
+    start = time.perf_counter()
+    for _ in range(steps):
+        model.train_on_batch(images, labels)
+    return steps * recipe.batch / (time.perf_counter() - start)
+
+
+# ---- fit, and what can happen to it ---------------------------------------------------------------------------------
+
+
+def fit(model, train, validation, *, epochs, steps, first_epoch=0, history=None, callbacks=(), checkpoint=None):
+    """`model.fit`, such that no way it can end loses what was learned.
+
+    Interrupted (the stop button, Ctrl-C), it returns with the weights and curves of that moment. When the loss turns
+    NaN it stops, goes back to the weights of the last epoch's end, and says what to look at.
+
+    Args:
+        train, validation: batches as `helpers.pipeline` makes them; `train` is one stream over all the epochs to come.
+        steps: batches in an epoch of `train`.
+        first_epoch, history: as `resume` returns them.
+        callbacks: Keras callbacks, such as `helpers.live.View`.
+        checkpoint: a path ending in .keras; everything needed to go on is saved there after each epoch.
+
+    Returns:
+        The history: a dict of lists, one number an epoch, of losses, scores and ``seconds``.
+    """
+    log = _Log(history or {})
+    guard = _NaNGuard()
+    keep = [_Checkpoint(checkpoint, log.history)] if checkpoint else []
+    in_notebook = any(getattr(callback, "replaces_progress_bar", False) for callback in callbacks)
+    try:
+        model.fit(
+            train,
+            validation_data=validation,
+            epochs=epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=steps,
+            shuffle=False,  # the stream is in its order already
+            callbacks=[guard, log, *callbacks, *keep],
+            verbose=0 if in_notebook else 1 if sys.stdout.isatty() else 2,
+        )
+    except KeyboardInterrupt:
+        for callback in callbacks:
+            callback.on_train_end()
+        print(
+            f"Interrupted in epoch {guard.epoch + 1} of {epochs}. The network keeps all it has learned: "
+            "go on to the next cell, or run this one again to start anew."
+        )
+    if guard.message:
+        print(guard.message)
+    return log.history
+
+
+def resume(model, path):
+    """Loads a checkpoint of `fit` into a compiled model.
+
+    Returns:
+        (the first epoch still to train, the history so far): (0, {}) when there is no checkpoint yet.
+    """
+    if not Path(path).exists():
+        return 0, {}
+    saved = keras.models.load_model(path)
+    model.set_weights(saved.get_weights())
+    model.optimizer.build(model.trainable_variables)
+    for variable, value in zip(model.optimizer.variables, saved.optimizer.variables, strict=True):
+        variable.assign(value)
+    with zipfile.ZipFile(path) as archive:
+        history = json.loads(archive.read("history.json"))
+    return len(history["loss"]), history
+
+
+class _Log(keras.callbacks.Callback):
+    """Collects the epochs' numbers as plain floats, across resumptions."""
+
+    def __init__(self, history):
+        super().__init__()
+        self.history = history
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in {**(logs or {}), "seconds": time.perf_counter() - self.start}.items():
+            self.history.setdefault(name, []).append(round(float(value), 6))
+
+
+class _NaNGuard(keras.callbacks.Callback):
+    """Stops at the first loss that is not finite, and puts the last good weights back."""
+
+    message = ""
+    epoch = 0
+
+    def on_train_begin(self, logs=None):
+        self.good, self.good_epoch = self.model.get_weights(), None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if math.isfinite(logs["loss"]):
+            return
+        self.model.set_weights(self.good)
+        self.model.stop_training = True
+        back_to = "the start" if self.good_epoch is None else f"the end of epoch {self.good_epoch + 1}"
+        self.message = (
+            f"The loss became {logs['loss']} in step {batch + 1} of epoch {self.epoch + 1}. Training has stopped, "
+            f"and the network is back at its weights of {back_to}. Look at, in this order: the learning rate (try a "
+            "tenth), NaN in the images, labels outside the classes, and with float16 the loss scale."
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.message:
+            self.good, self.good_epoch = self.model.get_weights(), epoch
+
+
+class _Checkpoint(keras.callbacks.Callback):
+    """After each epoch: model, optimizer and history in one file, replaced in one move."""
+
+    def __init__(self, path, history):
+        super().__init__()
+        self.path, self.history = Path(path), history
+
+    def on_train_begin(self, logs=None):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        part = self.path.with_suffix(".part.keras")
+        self.model.save(part)
+        with zipfile.ZipFile(part, "a") as archive:
+            archive.writestr("history.json", json.dumps(self.history))
+        os.replace(part, self.path)
+
+
+# ---- scoring --------------------------------------------------------------------------------------------------------
+
+
+def logits_of(model, images, *, flip=True, batch=8):
+    """The logits of each image at the image's own resolution, batch by batch: float32 (batch, row, col, class).
+
+    Args:
+        images: uint8 or float (n, row, col, RGB), 0-255, of any size: resized to the network's input and back.
+        flip: average with the logits of the mirrored image, mirrored back.
+    """
+    own, size = images.shape[1:3], model.input_shape[1:3]
+    for start in range(0, len(images), batch):
+        x = ops.image.resize(ops.cast(images[start : start + batch], "float32"), size, interpolation="bilinear")
+        logits = model(x, training=False)
+        if flip:
+            logits = (logits + ops.flip(model(ops.flip(x, axis=2), training=False), axis=2)) / 2
+        yield ops.image.resize(logits, own, interpolation="bilinear")
+
+
+def predict(model, images, **options):
+    """The class of every pixel of every image: uint8 (n, row, col). Options as in `logits_of`."""
+    maps = [ops.convert_to_numpy(ops.argmax(logits, axis=-1)) for logits in logits_of(model, images, **options)]
+    return np.concatenate(maps).astype("uint8")
+
+
+def evaluate(model, images, labels, **options):
+    """The confusion matrix of the model on labelled images, at full resolution: int64 (class, class), rows = truth."""
+    confusion = metrics.ConfusionMatrix(model.output_shape[-1])
+    start = 0
+    for logits in logits_of(model, images, **options):
+        confusion.update_state(labels[start : start + len(logits)], logits)
+        start += len(logits)
+    return ops.convert_to_numpy(confusion.result())
+
+
+# ---- a whole run ----------------------------------------------------------------------------------------------------
+
+
+def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True):
+    """Trains `recipe` on a data set and scores it: everything `results/*.json` records, as a dict.
+
+    The 200 test images are read once, after the last epoch. With `checkpoint`, an interrupted run goes on.
+    """
+    profile = choose_profile(recipe, siftflow.N_CLASSES, precision)
+    print(f"{dataset}\n{recipe}\n{profile}", flush=True)
+    keras.utils.set_random_seed(recipe.seed)
+    train_names, validation_names = pipeline.split(dataset)
+    images, labels = dataset.load(train_names)
+    steps = len(images) // recipe.batch
+    with profile.scope():
+        model = unet((recipe.size, recipe.size, 3), siftflow.N_CLASSES, recipe.filters, recipe.depth)
+        model.compile(
+            optimizer(recipe, recipe.epochs * steps),
+            losses.CrossEntropy(),
+            metrics=[metrics.Scores(siftflow.N_CLASSES)],
+            jit_compile=False,
+        )
+    first_epoch, history = resume(model, checkpoint) if checkpoint else (0, {})
+    if first_epoch < recipe.epochs:
+        train = pipeline.training_batches(
+            images, labels, batch=recipe.batch, size=recipe.size, epochs=recipe.epochs,
+            seed=recipe.seed, first_epoch=first_epoch, scale=recipe.scale, light=recipe.light,
+        )  # fmt: skip
+        validation_images, validation_labels = dataset.load(validation_names)
+        validation = pipeline.evaluation_batches(
+            validation_images, validation_labels, batch=recipe.batch, size=recipe.size
+        )
+        history = fit(
+            model, train, validation, epochs=recipe.epochs, steps=steps,
+            first_epoch=first_epoch, history=history, checkpoint=checkpoint,
+        )  # fmt: skip
+    record = {
+        "recipe": dataclasses.asdict(recipe),
+        "profile": {"device": profile.device, "precision": profile.precision, "why": profile.why},
+        "versions": _versions(),
+        "images": {"train": len(train_names), "validation": len(validation_names), "test": len(dataset.names("test"))},
+        "weights": model.count_params(),
+        "minutes": round(sum(history["seconds"]) / 60, 1),
+        "log": history,
+        "validation": metrics.scores(evaluate(model, *dataset.load(validation_names))),
+    }
+    if score_test:
+        matrix = evaluate(model, *dataset.load("test"))
+        per_class = zip(siftflow.CLASS_NAMES, metrics.iou_per_class(matrix), strict=True)
+        record["test"] = metrics.scores(matrix)
+        record["test_iou_per_class"] = {name: None if np.isnan(v) else round(v, 6) for name, v in per_class}
+        record["confusion"] = matrix.tolist()
+    return record
+
+
+def recorded(name):
+    """A record of a run that comes with the series, from ``results/``: a dict as `run` returns it."""
+    path = Path(__file__).resolve().parent.parent / "results" / name
+    if not path.exists():
+        raise FileNotFoundError(f"No record {path}: it comes with the series; get results/ from there.")
+    return json.loads(path.read_text())
+
+
+def _versions():
+    versions = {"python": platform.python_version(), "keras": keras.__version__, "numpy": np.__version__}
+    if "tensorflow" in sys.modules:
+        versions["tensorflow"] = sys.modules["tensorflow"].__version__
+    return versions
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m helpers.training", description=run.__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--out", required=True, help="where to write the record, a .json file")
+    parser.add_argument("--checkpoint", help="a .keras file to save to after each epoch, and to go on from")
+    parser.add_argument("--precision", default="auto", help="auto, float32, mixed_bfloat16 or mixed_float16")
+    parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
+    for field in dataclasses.fields(Recipe):
+        parser.add_argument("--" + field.name.replace("_", "-"), type=field.type, default=field.default)
+    given = parser.parse_args(arguments)
+    recipe = Recipe(**{field.name: getattr(given, field.name) for field in dataclasses.fields(Recipe)})
+    try:
+        dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
+        record = run(
+            dataset, recipe, precision=given.precision, checkpoint=given.checkpoint, score_test=not given.no_test
+        )
+    except siftflow.SiftFlowError as error:
+        parser.exit(1, f"{error}\n")
+    typed = sys.argv[1:] if arguments is None else arguments
+    record = {"command": shlex.join(["python", "-m", "helpers.training", *typed]), **record}
+    out = Path(given.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(record) + "\n")
+    print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
+
+
+if __name__ == "__main__":
+    main()
