@@ -1,0 +1,209 @@
+"""Watching a network learn: curves and argmax masks that move while it trains, and an epoch scrubber afterwards."""
+
+import sys
+import time
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython import get_ipython
+from keras import ops
+
+from helpers import draw
+
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+
+
+class View(keras.callbacks.Callback):
+    """A Keras callback that shows the run in one figure: loss within the epoch, validation scores, and rows of
+    image | truth | this epoch's argmax for a few validation images.
+
+    In a notebook the figure is updated in place, never more than a twentieth of the time. In a terminal it draws
+    nothing and leaves the floor to Keras' progress bar. Either way it keeps the masks of every epoch, for `film_strip`
+    and `scrubber`.
+
+    Args:
+        images: uint8 (k, row, col, RGB); labels: uint8 (k, row, col). The same few images are shown at every epoch.
+        batch: images per step, to count images per second.
+
+    Attributes:
+        masks: after training, uint8 (epoch + 1, k, row, col); masks[0] is from before training.
+    """
+
+    def __init__(self, images, labels, batch):
+        super().__init__()
+        self.images, self.labels, self.batch = np.asarray(images), np.asarray(labels), batch
+        self.replaces_progress_bar = getattr(get_ipython(), "kernel", None) is not None
+        self.masks, self.steps, self.losses = [], [], []
+        self.epochs = {"loss": [], "val_loss": [], "val_mean_iou": [], "val_pixel_accuracy": []}
+        self.epoch = self.seen = self.training_seconds = 0
+        self.handle, self.next_draw = None, 0.0
+
+    # ---- what Keras calls -------------------------------------------------------------------------------------
+
+    def on_train_begin(self, logs=None):
+        self.started = time.perf_counter()
+        self.masks = [self._predict()]
+        self._draw()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.mean_before, self.batch_before = epoch, 0.0, 0
+        self.step_started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        self.training_seconds += now - self.step_started
+        self.step_started = now
+        self.seen += self.batch
+        # Keras logs the mean since the epoch began; this batch's own loss is what moved it.
+        mean = logs["loss"]
+        self.losses.append(mean * (batch + 1) - self.mean_before * self.batch_before)
+        self.steps.append(self.epoch + (batch + 1) / self.params["steps"])
+        self.mean_before, self.batch_before = mean, batch + 1
+        if now > self.next_draw:
+            self._draw()
+            self.step_started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, values in self.epochs.items():
+            values.append(float(logs.get(name, np.nan)))
+        self.masks.append(self._predict())
+        self._draw()
+
+    def on_train_end(self, logs=None):
+        self.finished = True
+        self._draw()
+
+    # ---- the figure -------------------------------------------------------------------------------------------
+
+    finished = False
+
+    def _predict(self):
+        """The argmax map of each watched image, at the image's own size."""
+        images = ops.cast(self.images, "float32")
+        logits = self.model(ops.image.resize(images, self.model.input_shape[1:3]), training=False)
+        logits = ops.image.resize(logits, self.images.shape[1:3])
+        return ops.convert_to_numpy(ops.argmax(logits, axis=-1)).astype("uint8")
+
+    def _draw(self):
+        if not self.replaces_progress_bar or not self.masks:
+            return
+        from IPython.display import Image, display
+
+        start = time.perf_counter()
+        picture = Image(draw.png(self.figure()), format="png", alt=self.headline())
+        if self.handle is None:
+            self.handle = display(picture, display_id=True)
+        else:
+            self.handle.update(picture)
+        sys.stdout.flush()
+        now = time.perf_counter()
+        self.next_draw = now + max(1.0, 20 * (now - start))
+
+    def headline(self):
+        """Where the run stands, in one line."""
+        n, steps = self.params["epochs"], self.params["steps"]
+        rate = self.seen / self.training_seconds if self.training_seconds else 0
+        done = len(self.epochs["loss"])
+        if self.finished:
+            minutes = (time.perf_counter() - self.started) / 60
+            return f"{done} of {n} epochs in {minutes:.1f} min · {rate:.0f} images/s"
+        if not self.steps:
+            return f"before training · {n} epochs of {steps} steps to come"
+        left = (n - self.steps[-1]) / (self.steps[-1] - int(self.steps[0])) * (time.perf_counter() - self.started)
+        return f"epoch {min(self.epoch + 1, n)} of {n} · {rate:.0f} images/s · {left / 60:.1f} min left"
+
+    def figure(self):
+        """The whole view, as a new Matplotlib figure."""
+        k, mask = len(self.images), self.masks[-1]
+        figure = plt.figure(figsize=(11, 1.75 * k + 0.35), layout="constrained")
+        figure.suptitle(self.headline(), x=0.01, ha="left", fontsize=11)
+        left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+        loss, score = left.subplots(2, 1, sharex=True)
+        self._plot_loss(loss)
+        self._plot_scores(score)
+        axes = right.subplots(k, 3, squeeze=False)
+        title = "before training" if len(self.masks) == 1 else f"argmax, epoch {len(self.masks) - 1}"
+        for axis, text in zip(axes[0], ("image", "truth", title), strict=True):
+            axis.set_title(text, fontsize=10)
+        for row, image, truth, guess in zip(axes, self.images, self.labels, mask, strict=True):
+            for axis, picture in zip(row, (image, draw.colours(truth), draw.colours(guess)), strict=True):
+                draw.plain(axis).imshow(picture, interpolation="nearest")
+        draw.legend(figure, [*self.labels, *mask], columns=8, most=15)
+        return figure
+
+    def _plot_loss(self, axis):
+        if self.steps:
+            axis.plot(self.steps, self.losses, color=BLUE, alpha=0.25, linewidth=0.8)
+            axis.plot(self.steps, _smooth(self.losses), color=BLUE, linewidth=1.6, label="training, batch by batch")
+        ends = np.arange(1, len(self.epochs["val_loss"]) + 1)
+        axis.plot(ends, self.epochs["val_loss"], "o-", color=ORANGE, markersize=3.5, label="validation")
+        axis.set_xlim(0, self.params["epochs"])
+        axis.set_ylim(bottom=0)
+        axis.set_ylabel("loss")
+        self._tidy(axis, "upper right")
+
+    def _plot_scores(self, axis):
+        ends = np.arange(1, len(self.epochs["val_loss"]) + 1)
+        for name, colour, marker in (("val_pixel_accuracy", GREEN, "s-"), ("val_mean_iou", ORANGE, "o-")):
+            values = self.epochs[name]
+            last = f" {values[-1]:.1%}" if values else ""
+            label = name.removeprefix("val_").replace("_", " ").replace("iou", "IoU") + last
+            axis.plot(ends, values, marker, color=colour, markersize=3.5, label=label)
+        axis.set_ylim(0, 1)
+        axis.set_xlabel("epoch")
+        axis.set_ylabel("validation score")
+        self._tidy(axis, "upper left")
+
+    @staticmethod
+    def _tidy(axis, where):
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(loc=where, fontsize=9, framealpha=0.8)
+
+
+def film_strip(view, epochs=None):
+    """The watched images' masks at a few epochs, side by side, as a figure.
+
+    Args:
+        epochs: which; None for the start, the end and a few between, closer together early on, where most happens.
+    """
+    last = len(view.masks) - 1
+    if epochs is None:
+        epochs = sorted({0, min(1, last), *(round(last * share) for share in (1 / 6, 1 / 3, 2 / 3, 1))})
+    titles = ["untrained" if e == 0 else f"epoch {e}" for e in epochs]
+    columns = [list(view.images), *(list(view.masks[e]) for e in epochs), list(view.labels)]
+    return draw.rows(columns, ["image", *titles, "truth"], width=1.35)
+
+
+def scrubber(view):
+    """A slider and a play button over the epochs of a run: an ipywidget for a live notebook."""
+    import ipywidgets as widgets
+
+    last = len(view.masks) - 1
+    play = widgets.Play(min=0, max=last, value=last, interval=600, description="play the epochs")
+    slider = widgets.IntSlider(min=0, max=last, value=last, description="epoch", continuous_update=True)
+    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+    widgets.jslink((play, "value"), (slider, "value"))
+    frames = {}
+
+    def turn_to(change):
+        epoch = change["new"]
+        if epoch not in frames:
+            columns = [list(view.images), list(view.labels), list(view.masks[epoch])]
+            title = "untrained" if epoch == 0 else f"epoch {epoch}"
+            frames[epoch] = draw.png(draw.rows(columns, ["image", "truth", title], width=1.9))
+        picture.value = frames[epoch]
+
+    slider.observe(turn_to, "value")
+    turn_to({"new": last})
+    return widgets.VBox([widgets.HBox([play, slider]), picture])
+
+
+def _smooth(values, keep=0.9):
+    """An exponential moving average that starts unbiased."""
+    smoothed, mean, weight = [], 0.0, 0.0
+    for value in values:
+        mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
+        smoothed.append(mean / weight)
+    return smoothed
