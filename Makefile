@@ -1,0 +1,53 @@
+# Every target sets up what it needs by itself: see tools/bootstrap.py.
+
+PY := .venv/bin/python
+FIRST := $(firstword $(sort $(wildcard notebooks/0*.ipynb)))
+export JUPYTER_PREFER_ENV_PATH = 1
+.PHONY: help run lab test execute lint clean setup setup-dev
+.NOTPARALLEL:
+
+help:
+	@echo 'make run      runs every notebook on drawn scenes (no data set needed): pages in build/html/'
+	@echo 'make lab      opens the notebooks in JupyterLab'
+	@echo 'make test     runs the tests, every notebook included'
+	@echo 'make execute  re-runs the committed notebooks whose code changed, and saves them'
+	@echo 'make lint     says what ruff would change (ruff check, ruff format)'
+	@echo 'make clean    removes what these wrote (build/ and caches), not .venv and not data/'
+	@echo
+	@echo 'The first of them sets up .venv (about 1 GB to download, 3 GB on disk, some minutes).'
+	@echo "Options go in ARGS: make run ARGS='--only 06', make test ARGS='-k scores', make lab ARGS=--no-browser"
+
+# Any Python at all can run the set-up, which finds a supported one; each is tried, since a name may be an empty launcher.
+define bootstrap
+@for python in $(PY) "$$PYTHON" python3 python python3.13 python3.12 python3.11 python3.10; do \
+	if "$$python" -c '' >/dev/null 2>&1; then exec "$$python" tools/bootstrap.py $(1); fi; \
+done; \
+echo 'No Python was found: install Python 3.10 to 3.13 (or set PYTHON to where it is), then run the same command again.' >&2; \
+exit 1
+endef
+
+setup:
+	$(call bootstrap)
+
+setup-dev:
+	$(call bootstrap,--dev)
+
+run: setup
+	@$(PY) tools/notebooks.py run $(ARGS)
+
+lab: setup
+	@$(PY) -m jupyterlab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(ARGS) $(FIRST)
+
+test: setup-dev
+	@$(PY) -m pytest $(ARGS)
+
+execute: setup-dev
+	@$(PY) tools/notebooks.py execute $(ARGS)
+
+lint: setup-dev
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+clean:
+	rm -rf build .pytest_cache .ruff_cache *.egg-info
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	@echo 'Kept .venv and data/. To remake the environment: rm -rf .venv'

@@ -1,0 +1,32 @@
+"""What several tests share: the real data set, where it is at hand, and one run of every notebook."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def siftflow_root():
+    """The folder of the real data set, kept beside the repository; a test that needs it is skipped without."""
+    root = ROOT.parent / "shared" / "SiftFlowDataset"
+    if not (root / "Images").is_dir():
+        reason = "needs SiftFlowDataset in ../shared beside the repository"
+        if os.environ.get("CI") and root.parent.is_dir():
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return root
+
+
+@pytest.fixture(scope="session")
+def notebooks_run(tmp_path_factory):
+    """Every notebook, executed once at full pace as `make run` does: the finished process and the build folder."""
+    build = tmp_path_factory.mktemp("build")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SERIES_")}
+    command = [sys.executable, "tools/notebooks.py", "run", "--build", str(build)]
+    process = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return process, build
