@@ -1,0 +1,320 @@
+"""Run the notebooks, for readers (`run`) and for the repository (`execute`).
+
+    python tools/notebooks.py run               executed copies in build/notebooks/, pages in build/html/
+    python tools/notebooks.py execute           re-run and save the committed notebooks whose code or helpers changed
+
+Both run each notebook from its own folder, in this Python, on the drawn scenes (`SERIES_DATA=scenes`), and respect
+`SERIES_PACE`. `run` never touches the committed files, and draws on another data set where `SERIES_DATA` says so.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import hashlib
+import html
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# Pictures that README.md shows: (notebook, id of the cell that makes it) -> file. `execute` writes them anew.
+PICTURES = {("06_unet_on_siftflow", "train"): "docs/learning.png"}
+
+
+class Stopped(Exception):
+    """A notebook that did not run to its end, or must not be saved; the message says where and why."""
+
+
+# ---- what a notebook says about itself
+
+
+def sources(nb):
+    """Hash of what is run: the sources of the code cells, in order. Prose may change without a new run."""
+    return hashlib.sha256(json.dumps([c.source for c in nb.cells if c.cell_type == "code"]).encode()).hexdigest()
+
+
+def helpers():
+    """Hash of the code in `helpers/`, which the notebooks call."""
+    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted((ROOT / "helpers").glob("*.py")))).hexdigest()
+
+
+def title(nb, name):
+    """The first heading, or the file's name."""
+    heading = re.search(r"^# +(.+)", "\n".join(c.source for c in nb.cells if c.cell_type == "markdown"), re.M)
+    return re.sub(r"[*`_]", "", heading[1]).strip() if heading else name
+
+
+def texts(output):
+    """The pieces of text in a cell's output; pictures are left out."""
+    data = {mime: part for mime, part in output.get("data", {}).items() if not mime.startswith("image/")}
+    return [output.get("text", ""), *(part if isinstance(part, str) else json.dumps(part) for part in data.values())]
+
+
+def picture(nb, cell_id):
+    """The bytes of the PNG that a cell shows last."""
+    cell = next(cell for cell in nb.cells if cell.id == cell_id)
+    shown = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
+    return base64.b64decode(shown[-1])
+
+
+def faults(nb):
+    """What must not be in a saved notebook: errors, warnings, and paths of the machine that ran it."""
+    here = {str(ROOT), str(Path.home()), tempfile.gettempdir(), sys.prefix, sys.base_prefix} - {"/"}
+    folders = "|".join([*map(re.escape, here), "/(?:home|Users|root|tmp|var/folders)"])
+    path = re.compile(rf"(?<![\w.~])(?:{folders})(?![\w.-])")
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, start=1):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                yield f"code cell {number} ends in {output.ename}: {output.evalue}"
+            elif output.get("name") == "stderr":
+                yield f"code cell {number} writes to stderr: {output.text.strip().splitlines()[0]}"
+            for text in texts(output):
+                for line in text.splitlines():
+                    if path.search(line):
+                        yield f"code cell {number} prints a path of this machine: {line.strip()}"
+
+
+# ---- running
+
+
+class ThisPython(KernelSpecManager):
+    """Any kernel asked for is this Python's, whatever kernels the user has installed under the same name."""
+
+    def get_kernel_spec(self, kernel_name):
+        return KernelSpec(**get_kernel_dict(extra_arguments=["--log-level=CRITICAL"]))
+
+
+class ThisPythonManager(AsyncKernelManager):
+    def __init__(self, **options):
+        super().__init__(kernel_spec_manager=ThisPython(), **options)
+
+
+class Progress(threading.Thread):
+    """Watches a run: where it is, how long it took, and the most memory its kernel (with child processes) used.
+
+    On a terminal one line is kept up to date; elsewhere a line is printed every half minute.
+    """
+
+    def __init__(self, name, client):
+        super().__init__(daemon=True)
+        self.name, self.client, self.cells = name, client, [c for c in client.nb.cells if c.cell_type == "code"]
+        self.cell, self.peak, self.start_time, self.done = 0, 0, time.time(), threading.Event()
+
+    def enter(self, cell, cell_index):
+        if cell.cell_type == "code":
+            self.cell = sum(c.cell_type == "code" for c in self.client.nb.cells[: cell_index + 1])
+
+    def line(self):
+        minutes = (time.time() - self.start_time) / 60
+        return f"{self.name}: cell {self.cell} of {len(self.cells)}, {minutes:.1f} min, peak {self.peak / 1e9:.1f} GB"
+
+    def measure(self):
+        try:
+            kernel = psutil.Process(self.client.km.provisioner.pid)
+            processes = [kernel, *kernel.children(recursive=True)]
+            self.peak = max(self.peak, sum(process.memory_info().rss for process in processes))
+        except (AttributeError, TypeError, psutil.Error):  # not started yet, or just gone
+            pass
+
+    def run(self):
+        live, said = sys.stdout.isatty(), time.time()
+        while not self.done.wait(0.5):
+            self.measure()
+            if live:
+                print(f"\r{self.line()}\033[K", end="", flush=True)
+            elif time.time() - said >= 30:
+                print(self.line(), flush=True)
+                said = time.time()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.join()
+        print(f"\r{self.line()}\033[K" if sys.stdout.isatty() else self.line(), flush=True)
+
+
+def plain_signals(notebook):
+    """Let Ctrl-C interrupt as usual; nbclient's own handler would end in a traceback of its own."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+
+def execute(path, copy):
+    """Run the notebook at `path` from its folder and return it, executed. What it got to is written to `copy`."""
+    nb = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        nb,
+        timeout=None,
+        kernel_name="python3",
+        kernel_manager_class=ThisPythonManager,
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+        record_timing=False,
+    )
+    progress = Progress(path.stem, client)
+    client.on_cell_start = progress.enter
+    client.on_notebook_start = plain_signals
+    try:
+        with progress:
+            client.execute()
+    except (CellExecutionError, DeadKernelError) as error:
+        cell = progress.cells[progress.cell - 1]
+        first = next((line for line in cell.source.splitlines() if line.strip()), "")
+        why = "the kernel died, perhaps for want of memory"
+        if isinstance(error, CellExecutionError):
+            why = " ".join(f"{error.ename}: {error.evalue}".split())[:400]
+        raise Stopped(
+            f"{path.name} stopped in code cell {progress.cell} of {len(progress.cells)}, `{first}`\n{why}\n"
+            f"What it got to is in {os.path.relpath(copy)}; the notebooks after it were not run."
+        ) from None
+    finally:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nb, copy)
+    return nb, progress
+
+
+# ---- pages
+
+# nbconvert's page without the scripts it would fetch: require.js, MathJax, mermaid and the widget renderer.
+PAGE = """{% extends 'index.html.j2' %}
+{% block html_head_js %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}"""
+LIVE = "<p><em>A control to play with stands here in the notebook itself.</em></p>"
+
+
+def page(nb, name):
+    """The executed notebook as one HTML page that fetches nothing from the network."""
+    from nbconvert import HTMLExporter  # half a second, and only `run` needs it
+
+    nb = nbformat.from_dict(nb)
+    nb.metadata["title"] = title(nb, name)
+    for output in (output for cell in nb.cells for output in cell.get("outputs", [])):
+        if WIDGET in output.get("data", {}):
+            output.data = {"text/html": LIVE}
+    body = HTMLExporter(raw_template=PAGE, embed_images=True).from_notebook_node(nb)[0]
+    # A picture from the network, such as a badge, is replaced by its words.
+    return re.sub(r'<img\b(?=[^>]*\bsrc="https?:)(?:[^>]*\balt="([^"]*)")?[^>]*>', lambda m: m[1] or "", body)
+
+
+def fetched(body):
+    """What an HTML page would fetch from the network; links to click on do not count."""
+    tags = re.findall(r"<(?:script|link|img|iframe|source|video|audio|object|embed)\b[^>]*", body)
+    source = re.compile(r"""\b(?:src|href|data)\s*=\s*["']?((?:https?:)?//[^"'\s>]+)""")
+    addresses = [address for tag in tags for address in source.findall(tag)]
+    addresses += re.findall(r"""(?:@import\s+|url\(|\bfrom\s+|\bimport\()["']?(https?://[^"')\s]+)""", body)
+    return addresses
+
+
+def index(pages):
+    """The page that leads to all of them. `pages` holds (file name, title, what the run took)."""
+    rows = "\n".join(
+        f'<li><a href="{name}">{html.escape(heading)}</a><br><small>{html.escape(took)}</small></li>'
+        for name, heading, took in pages
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Per-pixel classification, in notebooks</title>
+<style>body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }}
+li {{ margin: .8rem 0 }} small {{ color: #555 }}</style></head>
+<body><h1>Per-pixel classification, in notebooks</h1>
+<ul>
+{rows}
+</ul></body></html>
+"""
+
+
+# ---- the two commands
+
+
+def run(paths, build):
+    """Run every notebook and write its page; stop at the first that fails."""
+    pages = []
+    (build / "html").mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        nb, progress = execute(path, build / "notebooks" / path.name)
+        body = page(nb, path.stem)
+        if fetched(body):
+            raise Stopped(f"The page of {path.name} would fetch {fetched(body)[0]} from the network.")
+        (build / "html" / f"{path.stem}.html").write_text(body, encoding="utf-8")
+        pages.append((f"{path.stem}.html", title(nb, path.stem), progress.line().partition(", ")[2]))
+        (build / "html" / "index.html").write_text(index(pages), encoding="utf-8")
+    print(f"Pages: {os.path.relpath(build / 'html' / 'index.html')}")
+
+
+def save(paths, build, everything):
+    """Re-run committed notebooks whose code or helpers changed since their last run, and save them in place."""
+    for path in paths:
+        before = nbformat.read(path, as_version=4)
+        pace = os.environ.get("SERIES_PACE", "full")
+        series = {"sources_sha256": sources(before), "helpers_sha256": helpers(), "pace": pace}
+        if not everything and before.metadata.get("series") == series:
+            print(f"{path.stem}: as it was run")
+            continue
+        nb, _ = execute(path, build / "notebooks" / path.name)
+        for fault in faults(nb):
+            raise Stopped(f"{path.name} was not saved: {fault}")
+        for cell in nb.cells:
+            cell.metadata.pop("execution", None)
+        nb.metadata.pop("widgets", None)
+        nb.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        nb.metadata.get("language_info", {}).pop("version", None)  # differs from machine to machine
+        nb.metadata["series"] = series
+        nbformat.validate(nb)
+        nbformat.write(nb, path)
+        for (name, cell_id), file in PICTURES.items():
+            if name == path.stem:
+                (ROOT / file).write_bytes(picture(nb, cell_id))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["run", "execute"])
+    parser.add_argument("names", nargs="*", help="only notebooks whose names begin so, such as 06; all by default")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="the same, as an option")
+    parser.add_argument("--all", action="store_true", help="execute: also those that did not change")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="where results go (default: build)")
+    options = parser.parse_args()
+    if options.command == "run":
+        os.environ.setdefault("SERIES_DATA", "scenes")
+    else:
+        os.environ["SERIES_DATA"] = "scenes"  # no photograph of the real data set goes into a committed picture
+    names = tuple(Path(name).stem for name in options.names + options.only)
+    paths = [p for p in sorted((ROOT / "notebooks").glob("0*.ipynb")) if not names or p.name.startswith(names)]
+    try:
+        if not paths:
+            raise Stopped("There is no such notebook in notebooks/.")
+        if options.command == "run":
+            run(paths, options.build.resolve())
+        else:
+            save(paths, options.build.resolve(), options.all)
+    except Stopped as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
+
+
+if __name__ == "__main__":
+    main()
