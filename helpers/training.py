@@ -47,7 +47,7 @@ def optimizer(recipe, steps):
     """AdamW (Loshchilov and Hutter, ICLR 2019) for a run of that many steps; scales and offsets do not decay."""
     warm_up = max(1, round(recipe.warm_up * steps))
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warm_up, warmup_target=recipe.learning_rate, warmup_steps=warm_up
+        0.0, max(1, steps - warm_up), warmup_target=recipe.learning_rate, warmup_steps=warm_up
     )
     adamw = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
     adamw.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
@@ -142,9 +142,9 @@ def fit(model, train, validation, *, epochs, steps, first_epoch=0, history=None,
     Returns:
         The history: a dict of lists, one number an epoch, of losses, scores and ``seconds``.
     """
-    log = _Log(history or {})
     guard = _NaNGuard()
-    keep = [_Checkpoint(checkpoint, log.history)] if checkpoint else []
+    log = _Log(history or {}, guard)
+    keep = [_Checkpoint(checkpoint, log.history, guard)] if checkpoint else []
     in_notebook = any(getattr(callback, "replaces_progress_bar", False) for callback in callbacks)
     try:
         model.fit(
@@ -187,21 +187,6 @@ def resume(model, path):
     return len(history["loss"]), history
 
 
-class _Log(keras.callbacks.Callback):
-    """Collects the epochs' numbers as plain floats, across resumptions."""
-
-    def __init__(self, history):
-        super().__init__()
-        self.history = history
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        for name, value in {**(logs or {}), "seconds": time.perf_counter() - self.start}.items():
-            self.history.setdefault(name, []).append(round(float(value), 6))
-
-
 class _NaNGuard(keras.callbacks.Callback):
     """Stops at the first loss that is not finite, and puts the last good weights back."""
 
@@ -215,33 +200,58 @@ class _NaNGuard(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if math.isfinite(logs["loss"]):
-            return
+        if not math.isfinite(logs["loss"]):
+            self._stop(f"The loss became {logs['loss']} in step {batch + 1} of epoch {self.epoch + 1}.")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.message and not math.isfinite((logs or {}).get("val_loss", 0.0)):
+            self._stop(f"The validation loss became {logs['val_loss']} after epoch {epoch + 1}.")
+        if not self.message and not all(np.isfinite(w).all() for w in self.model.get_weights()):
+            self._stop(f"The last step of epoch {epoch + 1} made weights that are not finite.")
+        if not self.message:
+            self.good, self.good_epoch = self.model.get_weights(), epoch
+
+    def _stop(self, what):
         self.model.set_weights(self.good)
         self.model.stop_training = True
         back_to = "the start" if self.good_epoch is None else f"the end of epoch {self.good_epoch + 1}"
         self.message = (
-            f"The loss became {logs['loss']} in step {batch + 1} of epoch {self.epoch + 1}. Training has stopped, "
-            f"and the network is back at its weights of {back_to}. Look at, in this order: the learning rate (try a "
-            "tenth), NaN in the images, labels outside the classes, and with float16 the loss scale."
+            f"{what} Training has stopped, and the network is back at its weights of {back_to}. Look at, in this "
+            "order: the learning rate (try a tenth), NaN in the images, labels outside the classes, and with float16 "
+            "the loss scale."
         )
 
+
+class _Log(keras.callbacks.Callback):
+    """Collects the numbers of each good epoch as plain floats, across resumptions."""
+
+    def __init__(self, history, guard):
+        super().__init__()
+        self.history, self.guard = history, guard
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
     def on_epoch_end(self, epoch, logs=None):
-        if not self.message:
-            self.good, self.good_epoch = self.model.get_weights(), epoch
+        if self.guard.message:
+            return
+        for name, value in {**(logs or {}), "seconds": time.perf_counter() - self.start}.items():
+            self.history.setdefault(name, []).append(round(float(value), 6))
 
 
 class _Checkpoint(keras.callbacks.Callback):
-    """After each epoch: model, optimizer and history in one file, replaced in one move."""
+    """After each good epoch: model, optimizer and history in one file, replaced in one move."""
 
-    def __init__(self, path, history):
+    def __init__(self, path, history, guard):
         super().__init__()
-        self.path, self.history = Path(path), history
+        self.path, self.history, self.guard = Path(path), history, guard
 
     def on_train_begin(self, logs=None):
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.guard.message:
+            return
         part = self.path.with_suffix(".part.keras")
         self.model.save(part)
         with zipfile.ZipFile(part, "a") as archive:
@@ -287,10 +297,17 @@ def evaluate(model, images, labels, **options):
 # ---- a whole run ----------------------------------------------------------------------------------------------------
 
 
+class RunStopped(RuntimeError):
+    """A run that did not reach its last epoch, and so has not looked at the test images."""
+
+
 def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True):
     """Trains `recipe` on a data set and scores it: everything `results/*.json` records, as a dict.
 
     The 200 test images are read once, after the last epoch. With `checkpoint`, an interrupted run goes on.
+
+    Raises:
+        RunStopped: it was interrupted, or its loss became NaN.
     """
     profile = choose_profile(recipe, siftflow.N_CLASSES, precision)
     print(f"{dataset}\n{recipe}\n{profile}", flush=True)
@@ -320,6 +337,10 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True):
             model, train, validation, epochs=recipe.epochs, steps=steps,
             first_epoch=first_epoch, history=history, checkpoint=checkpoint,
         )  # fmt: skip
+    done = len(history.get("loss", []))
+    if done < recipe.epochs:
+        again = "run the same command to go on" if checkpoint else "with --checkpoint it could go on"
+        raise RunStopped(f"Stopped after {done} of {recipe.epochs} epochs, with nothing scored: {again}.")
     record = {
         "recipe": dataclasses.asdict(recipe),
         "profile": {"device": profile.device, "precision": profile.precision, "why": profile.why},
@@ -359,7 +380,7 @@ def main(arguments=None):
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
     parser.add_argument("--out", required=True, help="where to write the record, a .json file")
     parser.add_argument("--checkpoint", help="a .keras file to save to after each epoch, and to go on from")
-    parser.add_argument("--precision", default="auto", help="auto, float32, mixed_bfloat16 or mixed_float16")
+    parser.add_argument("--precision", default="auto", choices=["auto", "float32", "mixed_bfloat16", "mixed_float16"])
     parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
     for field in dataclasses.fields(Recipe):
         parser.add_argument("--" + field.name.replace("_", "-"), type=field.type, default=field.default)
@@ -370,7 +391,7 @@ def main(arguments=None):
         record = run(
             dataset, recipe, precision=given.precision, checkpoint=given.checkpoint, score_test=not given.no_test
         )
-    except siftflow.SiftFlowError as error:
+    except (ValueError, RunStopped) as error:  # a SiftFlowError is a ValueError
         parser.exit(1, f"{error}\n")
     typed = sys.argv[1:] if arguments is None else arguments
     record = {"command": shlex.join(["python", "-m", "helpers.training", *typed]), **record}
