@@ -11,8 +11,8 @@ def mean_iou(answer, matrix):
         return print("Not answered yet: replace None by your code, and run the cell again.")
     try:
         answer = float(answer)
-    except (TypeError, ValueError):
-        return print(f"The answer is one number, and this has shape {np.shape(answer)}: average at the end.")
+    except (TypeError, ValueError, OverflowError):
+        return print(f"The answer is one number, and this is {type(answer).__name__}: average at the end.")
     matrix = np.asarray(matrix, float)
     hits, truth, guessed = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     present, union = truth > 0, truth + guessed - hits

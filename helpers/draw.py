@@ -32,13 +32,13 @@ def png(figure):
 def colours(mask):
     """A mask in colours: uint8 (row, col) -> uint8 (row, col, RGB)."""
     mask = np.asarray(mask)
-    known = (mask < N_CLASSES) | (mask == VOID)
+    known = ((mask >= 0) & (mask < N_CLASSES) & (mask == np.floor(mask))) | (mask == VOID)
     if mask.ndim != 2 or not known.all():
         found = f"the value {mask[~known].flat[0]}" if mask.ndim == 2 else f"an array of shape {mask.shape}"
         raise ValueError(f"A mask is (row, col) of classes 0-{N_CLASSES - 1} and {VOID} for void; this has {found}.")
     table = np.tile(np.array(VOID_COLOUR, "uint8"), (256, 1))
     table[:N_CLASSES] = PALETTE
-    return table[mask]
+    return table[mask.astype("uint8")]
 
 
 def legend(figure, masks, columns=6, most=23):

@@ -27,23 +27,23 @@ class View(keras.callbacks.Callback):
         batch: images per step, to count images per second.
 
     Attributes:
-        masks: after training, uint8 (epoch + 1, k, row, col); masks[0] is from before training.
+        masks: a list of uint8 (k, row, col), one per epoch; masks[0] is from before training.
     """
 
     def __init__(self, images, labels, batch):
         super().__init__()
         self.images, self.labels, self.batch = np.asarray(images), np.asarray(labels), batch
         self.replaces_progress_bar = getattr(get_ipython(), "kernel", None) is not None
-        self.masks, self.steps, self.losses = [], [], []
-        self.epochs = {"loss": [], "val_loss": [], "val_mean_iou": [], "val_pixel_accuracy": []}
-        self.epoch = self.seen = self.training_seconds = 0
-        self.handle, self.next_draw = None, 0.0
+        self.masks = []
 
     # ---- what Keras calls -------------------------------------------------------------------------------------
 
     def on_train_begin(self, logs=None):
         self.started = time.perf_counter()
-        self.masks = [self._predict()]
+        self.masks, self.steps, self.losses = [self._predict()], [], []
+        self.epochs = {"loss": [], "val_loss": [], "val_mean_iou": [], "val_pixel_accuracy": []}
+        self.epoch = self.seen = self.training_seconds = 0
+        self.handle, self.next_draw, self.finished = None, 0.0, False
         self._draw()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -75,8 +75,6 @@ class View(keras.callbacks.Callback):
         self._draw()
 
     # ---- the figure -------------------------------------------------------------------------------------------
-
-    finished = False
 
     def _predict(self):
         """The argmax map of each watched image, at the image's own size."""

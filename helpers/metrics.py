@@ -40,9 +40,6 @@ class ConfusionMatrix(keras.metrics.Metric):
     def result(self):
         return ops.convert_to_tensor(self.matrix)
 
-    def reset_state(self):
-        self.matrix.assign(ops.zeros_like(self.matrix))
-
     def get_config(self):
         return {"n_classes": self.n_classes, "name": self.name}
 

@@ -81,12 +81,14 @@ class SiftFlow:
             )
         marker = self.root / SCENES_MARKER
         self.stand_in = marker.exists()
-        self.size = json.loads(marker.read_text())["size"] if self.stand_in else 256
+        try:
+            self.size = json.loads(marker.read_text())["size"] if self.stand_in else 256
+        except (ValueError, KeyError) as error:
+            raise SiftFlowError(f"{marker} is damaged: remove {self.root}, and make the scenes again.") from error
         self._images = {p.stem: p for p in (self.root / "Images").glob("*/*.jpg")}
         self._labels = {p.stem: p for p in (self.root / "SemanticLabels").glob("*/*.mat")}
         self._check_pairs()
         self._test = self._read_test_names()
-        self._archive = None
 
     def __repr__(self):
         kind = "procedural scenes" if self.stand_in else "SiftFlow"
@@ -134,12 +136,13 @@ class SiftFlow:
             images uint8 (n, row, col, RGB) and labels uint8 (n, row, col). All of SiftFlow's training set is 650 MB.
         """
         names = self.names(split) if isinstance(split, str) else list(split)
+        paths = [self._path(self._images, name) for name in names]
         images = np.empty((len(names), self.size, self.size, 3), np.uint8)
         labels = np.empty((len(names), self.size, self.size), np.uint8)
         with zipfile.ZipFile(self._open_archive()) as archive, ThreadPoolExecutor(4) as pool:
 
             def read(i):
-                images[i] = self._decode_image(archive.read(names[i] + ".jpg"), self._path(self._images, names[i]))
+                images[i] = self._decode_image(archive.read(names[i] + ".jpg"), paths[i])
                 labels[i] = np.asarray(Image.open(io.BytesIO(archive.read(names[i] + ".png"))))
 
             list(pool.map(read, range(len(names))))
@@ -204,8 +207,6 @@ class SiftFlow:
         5,376 small ones, and no MATLAB parsing. Its name carries a fingerprint of the original files' names, sizes
         and times, so a changed file makes a new archive.
         """
-        if self._archive is not None and self._archive.exists():
-            return self._archive
         files = [f for name in sorted(self._images) for f in (self._images[name], self._labels[name])]
         listing = "\n".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
         folder = _cache_folder()
@@ -223,7 +224,6 @@ class SiftFlow:
                     os.unlink(part.name)
                     raise
             os.replace(part.name, path)  # atomic: a reader sees the whole archive or none
-        self._archive = path
         return path
 
 
