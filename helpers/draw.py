@@ -8,6 +8,7 @@ import io
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
+from PIL import Image
 
 from helpers.siftflow import CLASS_NAMES, N_CLASSES, PALETTE, VOID, VOID_COLOUR
 
@@ -16,17 +17,21 @@ DPI = 80
 
 def show(figure, alt):
     """Displays a figure in the notebook, once, as a PNG with a text for those who cannot see it."""
-    from IPython.display import Image, display
+    from IPython import display
 
-    display(Image(png(figure), format="png", alt=alt))
+    display.display(display.Image(png(figure), format="png", alt=alt))
 
 
 def png(figure):
-    """The bytes of a figure as PNG. The figure is closed, so that nothing displays it a second time."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
+    """The bytes of a figure as PNG, in 256 colours: a third of the size, to the same eye.
+
+    The figure is closed, so that nothing displays it a second time.
+    """
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
     plt.close(figure)
-    return buffer.getvalue()
+    Image.open(full).convert("RGB").quantize(256).save(small, format="png")
+    return small.getvalue()
 
 
 def colours(mask):
