@@ -36,7 +36,7 @@ run: setup
 	@$(PY) tools/notebooks.py run $(ARGS)
 
 lab: setup
-	@$(PY) -m jupyterlab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(ARGS) $(FIRST)
+	@$(PY) -m jupyterlab $$([ "$$(id -u)" != 0 ] || echo --allow-root) --LabApp.default_url=/lab/tree/$(FIRST) $(ARGS)
 
 test: setup-dev
 	@$(PY) -m pytest $(ARGS)
