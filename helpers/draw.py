@@ -23,14 +23,18 @@ def show(figure, alt):
 
 
 def png(figure):
-    """The bytes of a figure as PNG, in 256 colours: a third of the size, to the same eye.
+    """The bytes of a figure as PNG, in 256 colours: a third of the size, to the same eye. The classes' are exact.
 
     The figure is closed, so that nothing displays it a second time.
     """
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
     plt.close(figure)
-    Image.open(full).convert("RGB").quantize(256).save(small, format="png")
+    picture = Image.open(full).convert("RGB")
+    exact = [*PALETTE.ravel().tolist(), *VOID_COLOUR, 255, 255, 255]
+    table = Image.new("P", (1, 1))
+    table.putpalette(exact + picture.quantize(256 - len(exact) // 3).getpalette()[: 768 - len(exact)])
+    picture.quantize(palette=table).save(small, format="png")
     return small.getvalue()
 
 

@@ -1,5 +1,6 @@
 """helpers.live, draw and check: the view of a run, pictures that colour-blind eyes can read, hints that never raise."""
 
+import io
 import types
 
 import IPython.display
@@ -8,6 +9,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import check, draw, live
 from helpers.losses import CrossEntropy
@@ -342,3 +344,10 @@ def test_absurd_answers_get_a_sentence(name):
 
 def test_a_matrix_without_pixels_does_not_raise():
     assert said(0.5, np.zeros((3, 3))).startswith("Not yet")
+
+
+def test_a_small_png_keeps_the_classes_colours():
+    rich = np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype("uint8")
+    picture = Image.open(io.BytesIO(draw.png(draw.rows([[rich], [np.arange(33, dtype="uint8")[None]]], ["a", "b"]))))
+    shown = set(map(tuple, np.asarray(picture.convert("RGB")).reshape(-1, 3).tolist()))
+    assert {tuple(colour) for colour in PALETTE.tolist()} <= shown
