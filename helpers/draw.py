@@ -22,18 +22,21 @@ def show(figure, alt):
     display.display(display.Image(png(figure), format="png", alt=alt))
 
 
-def png(figure):
+def png(figure, crop=True):
     """The bytes of a figure as PNG, in 256 colours: a third of the size, to the same eye. The classes' are exact.
 
-    The figure is closed, so that nothing displays it a second time.
+    The figure is closed, so that nothing displays it a second time. `crop` fits the picture to what is drawn, which
+    takes as long again.
     """
     full, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
+    figure.savefig(full, format="png", dpi=DPI, bbox_inches="tight" if crop else None, facecolor="white")
     plt.close(figure)
     picture = Image.open(full).convert("RGB")
-    exact = [*PALETTE.ravel().tolist(), *VOID_COLOUR, 255, 255, 255]
+    exact = np.vstack([PALETTE, VOID_COLOUR, (255, 255, 255)])
+    others = np.reshape(picture.quantize(256 - len(exact)).getpalette(), (-1, 3))
+    apart = np.abs(others[:, None] - exact).max(axis=2).min(axis=1) > 8  # nothing that could stand in for an exact one
     table = Image.new("P", (1, 1))
-    table.putpalette(exact + picture.quantize(256 - len(exact) // 3).getpalette()[: 768 - len(exact)])
+    table.putpalette(np.vstack([exact, others[apart]]).astype("uint8").tobytes())
     picture.quantize(palette=table).save(small, format="png")
     return small.getvalue()
 
@@ -50,15 +53,15 @@ def colours(mask):
     return table[mask.astype("uint8")]
 
 
-def legend(figure, masks, columns=6, most=23):
-    """A legend, under the figure, of the classes in these masks, those with most pixels first."""
+def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01)):
+    """A legend, its top at a point of the figure, of the classes in these masks, those with most pixels first."""
     counts = np.bincount(np.concatenate([np.asarray(mask).ravel() for mask in masks]), minlength=256)
     order = np.argsort(-counts[:N_CLASSES], kind="stable")
     handles = [Patch(color=PALETTE[c] / 255, label=CLASS_NAMES[c]) for c in order[:most] if counts[c]]
     if counts[VOID]:
         handles.append(Patch(color=np.array(VOID_COLOUR) / 255, label="void (unlabelled)"))
     return figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.01), ncols=columns, frameon=False, fontsize=9,
+        handles=handles, loc="upper center", bbox_to_anchor=at, ncols=columns, frameon=False, fontsize=9,
         handlelength=1.2, columnspacing=1.2,
     )  # fmt: skip
 

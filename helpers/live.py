@@ -60,15 +60,14 @@ class View(keras.callbacks.Callback):
         self.losses.append(mean * (batch + 1) - self.mean_before * self.batch_before)
         self.steps.append(self.epoch + (batch + 1) / self.params["steps"])
         self.mean_before, self.batch_before = mean, batch + 1
-        if now > self.next_draw:
-            self._draw()
-            self.step_started = time.perf_counter()
+        self._draw_if_due()
+        self.step_started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         for name, values in self.epochs.items():
             values.append(float(logs.get(name, np.nan)))
         self.masks.append(self._predict())
-        self._draw()
+        self._draw_if_due()
 
     def on_train_end(self, logs=None):
         self.finished = True
@@ -83,13 +82,17 @@ class View(keras.callbacks.Callback):
         logits = ops.image.resize(logits, self.images.shape[1:3])
         return ops.convert_to_numpy(ops.argmax(logits, axis=-1)).astype("uint8")
 
+    def _draw_if_due(self):
+        if time.perf_counter() > self.next_draw:
+            self._draw()
+
     def _draw(self):
         if not self.replaces_progress_bar or not self.masks:
             return
         from IPython.display import Image, display
 
         start = time.perf_counter()
-        picture = Image(draw.png(self.figure()), format="png", alt=self.headline())
+        picture = Image(draw.png(self.figure(), crop=False), format="png", alt=self.headline())
         if self.handle is None:
             self.handle = display(picture, display_id=True)
         else:
@@ -114,23 +117,27 @@ class View(keras.callbacks.Callback):
     def figure(self):
         """The whole view, as a new Matplotlib figure."""
         k, mask = len(self.images), self.masks[-1]
-        figure = plt.figure(figsize=(11, 1.75 * k + 0.35), layout="constrained")
-        figure.suptitle(self.headline(), x=0.01, ha="left", fontsize=11)
-        left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
-        loss, score = left.subplots(2, 1, sharex=True)
-        self._plot_loss(loss)
-        self._plot_scores(score)
-        axes = right.subplots(k, 3, squeeze=False)
+        # Places set by hand: a layout engine would take longer than the drawing, at every update.
+        height = 1.75 * k + 1.15  # in inches, of which the lowest 0.6 are the legend's
+        figure = plt.figure(figsize=(11, height))
+        figure.text(0.01, 1 - 0.15 / height, self.headline(), va="top", fontsize=11)
+        rows = {"top": 1 - 0.55 / height, "bottom": 0.6 / height}
+        curves = figure.add_gridspec(2, 1, left=0.05, right=0.5, top=rows["top"], bottom=1.0 / height, hspace=0.12)
+        self._plot_loss(figure.add_subplot(curves[0]))
+        self._plot_scores(figure.add_subplot(curves[1]))
+        grid = figure.add_gridspec(k, 3, left=0.53, right=0.995, wspace=0.04, hspace=0.04, **rows)
+        axes = [[figure.add_subplot(grid[i, j]) for j in range(3)] for i in range(k)]
         title = "before training" if len(self.masks) == 1 else f"argmax, epoch {len(self.masks) - 1}"
         for axis, text in zip(axes[0], ("image", "truth", title), strict=True):
             axis.set_title(text, fontsize=10)
         for row, image, truth, guess in zip(axes, self.images, self.labels, mask, strict=True):
             for axis, picture in zip(row, (image, draw.colours(truth), draw.colours(guess)), strict=True):
                 draw.plain(axis).imshow(picture, interpolation="nearest")
-        draw.legend(figure, [*self.labels, *mask], columns=8, most=15)
+        draw.legend(figure, [*self.labels, *mask], columns=8, most=15, at=(0.5, 0.5 / height))
         return figure
 
     def _plot_loss(self, axis):
+        axis.tick_params(labelbottom=False)
         if self.steps:
             axis.plot(self.steps, self.losses, color=BLUE, alpha=0.25, linewidth=0.8)
             axis.plot(self.steps, _smooth(self.losses), color=BLUE, linewidth=1.6, label="training, batch by batch")
@@ -148,6 +155,7 @@ class View(keras.callbacks.Callback):
             last = f" {values[-1]:.1%}" if values else ""
             label = name.removeprefix("val_").replace("_", " ").replace("iou", "IoU") + last
             axis.plot(ends, values, marker, color=colour, markersize=3.5, label=label)
+        axis.set_xlim(0, self.params["epochs"])
         axis.set_ylim(0, 1)
         axis.set_xlabel("epoch")
         axis.set_ylabel("validation score")

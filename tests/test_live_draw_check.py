@@ -146,11 +146,18 @@ def test_figure_of_one_watched_image_and_of_a_run_without_validation():
 
 def test_in_a_notebook_one_picture_is_updated(displayed, monkeypatch):
     monkeypatch.setattr(live, "get_ipython", lambda: types.SimpleNamespace(kernel=object()))
+    monkeypatch.setattr(live.View, "next_draw", property(lambda self: 0.0, lambda self, when: None), raising=False)
     view = live.View(IMAGES[:1], LABELS[:1], batch=4)
     trained(view, epochs=2)
     assert view.replaces_progress_bar and len(displayed) >= 4  # begin, two epochs, end
     assert all(picture.data.startswith(PNG) for picture in displayed)
     assert displayed[-1].alt == view.headline() and not plt.get_fignums()
+
+
+def test_in_a_notebook_it_takes_a_twentieth_of_the_time_at_most(displayed, monkeypatch):
+    monkeypatch.setattr(live, "get_ipython", lambda: types.SimpleNamespace(kernel=object()))
+    trained(live.View(IMAGES[:1], LABELS[:1], batch=4), epochs=4)  # a second's work: no time for more than two
+    assert 2 <= len(displayed) <= 3
 
 
 def test_film_strip(run):
@@ -351,3 +358,4 @@ def test_a_small_png_keeps_the_classes_colours():
     picture = Image.open(io.BytesIO(draw.png(draw.rows([[rich], [np.arange(33, dtype="uint8")[None]]], ["a", "b"]))))
     shown = set(map(tuple, np.asarray(picture.convert("RGB")).reshape(-1, 3).tolist()))
     assert {tuple(colour) for colour in PALETTE.tolist()} <= shown
+    assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
