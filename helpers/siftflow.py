@@ -25,6 +25,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers import labelmaps
+
 CLASS_NAMES = (
     "awning", "balcony", "bird", "boat", "bridge", "building", "bus", "car", "cow", "crosswalk", "desert",
     "door", "fence", "field", "grass", "moon", "mountain", "person", "plant", "pole", "river", "road",
@@ -47,6 +49,11 @@ PALETTE = np.array(
     np.uint8,
 )  # fmt: skip
 VOID_COLOUR = (0, 0, 0)
+
+ABOUT = (
+    "SiftFlow: 2,688 outdoor photographs from LabelMe and their label maps, for non-commercial research only; "
+    "about 140 MB to download, and 280 MB of disk while it is unpacked."
+)
 
 # Two training images of the published data set without a single labelled pixel: nothing to learn from.
 FULLY_VOID = ("highway_bost181", "street_urb506")
@@ -73,7 +80,7 @@ class SiftFlow:
     """
 
     def __init__(self, root):
-        self.root = _locate(root)
+        self.root = locate(root)
         if self.root is None:
             raise SiftFlowError(
                 f"No SiftFlow data in {root}: neither it nor a folder directly inside holds Images/ and "
@@ -108,26 +115,12 @@ class SiftFlow:
     def label(self, name):
         """The class of every pixel of `name`: uint8 (row, col), 0-32, or 255 where unlabelled."""
         path = self._path(self._labels, name)
-        import scipy.io  # only here: everything else works without SciPy
-
         try:
-            raw = np.asarray(scipy.io.loadmat(path, variable_names=["S"])["S"])
-        except Exception as error:  # scipy raises a dozen types on damaged files
-            raise SiftFlowError(
-                f"{path} is not a MATLAB label map with a variable S ({type(error).__name__}): "
-                "replace this file by the one from the data set."
-            ) from error
-        if raw.shape != (self.size, self.size):
-            raise SiftFlowError(
-                f"{path} holds a label map of shape {raw.shape}, not {(self.size, self.size)}: "
-                "replace this file by the one from the data set."
-            )
-        if raw.min() < 0 or raw.max() > N_CLASSES or (raw != np.floor(raw)).any():
-            raise SiftFlowError(
-                f"{path} holds labels from {raw.min()} to {raw.max()}; they must be whole numbers from 0 (unlabelled) "
-                f"to {N_CLASSES}: replace this file by the one from the data set."
-            )
-        return (raw.astype(np.uint8) - np.uint8(1)).astype(np.uint8)  # 0 wraps round to 255, which is VOID
+            return decode_label(path.read_bytes(), self.size)
+        except OSError as error:
+            raise SiftFlowError(f"{path} cannot be read ({error.strerror}): {self._cure}.") from error
+        except ValueError as error:
+            raise SiftFlowError(f"{path} {error}: {self._cure}.") from error
 
     def load(self, split):
         """All of a split, or of a list of names, at once.
@@ -159,6 +152,12 @@ class SiftFlow:
 
     # ---- what the methods above are made of -------------------------------------------------------------------
 
+    @property
+    def _cure(self):
+        if self.stand_in:
+            return f"remove {self.root}, and make the scenes again"
+        return f"replace this file by the one from the data set, or run python -m helpers.siftflow get {self.root}"
+
     def _check_pairs(self):
         if not self._images:
             raise SiftFlowError(f"{self.root / 'Images'} has no folder with .jpg files: copy the data set again.")
@@ -170,9 +169,7 @@ class SiftFlow:
         path = self.root / "TestSet1.txt"
         if not path.exists():
             raise SiftFlowError(f"{path} is missing, and with it the standard split: copy it from the data set.")
-        # The published list was made on Windows: its lines have backslashes.
-        lines = [line.strip().replace("\\", "/") for line in path.read_text(errors="replace").splitlines()]
-        names = {line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in lines if line}
+        names = read_test_list(path)
         unknown = sorted(names - self._images.keys())
         if unknown:
             raise SiftFlowError(
@@ -189,14 +186,10 @@ class SiftFlow:
         try:
             image = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
         except Exception as error:  # Pillow, too, raises several types on damaged files
-            raise SiftFlowError(
-                f"{path} is not a readable JPEG ({type(error).__name__}): "
-                "replace this file by the one from the data set."
-            ) from error
+            raise SiftFlowError(f"{path} is not a readable JPEG ({type(error).__name__}): {self._cure}.") from error
         if image.shape != (self.size, self.size, 3):
             raise SiftFlowError(
-                f"{path} is {image.shape[1]}x{image.shape[0]} pixels, not {self.size}x{self.size}: "
-                "replace this file by the one from the data set."
+                f"{path} is {image.shape[1]}x{image.shape[0]} pixels, not {self.size}x{self.size}: {self._cure}."
             )
         return image
 
@@ -239,16 +232,60 @@ def find():
     named = os.environ.get("SIFTFLOW_DIR")
     if named:
         return SiftFlow(named)
-    here = Path.cwd()
-    places = [data_folder(), here / "data", here, *here.parents]
-    for place in places:
-        root = _locate(place)
-        if root is not None and not (root / SCENES_MARKER).exists():
-            return SiftFlow(root)
+    for root in places():
+        return SiftFlow(root)
     raise SiftFlowError(
-        "SiftFlow was not found: not in SIFTFLOW_DIR (not set), "
-        f"{data_folder()}, {here} or the folders above. Unpack it into data/, or set SIFTFLOW_DIR to its folder."
+        f"SiftFlow was not found: not in SIFTFLOW_DIR (not set), {data_folder()}, {Path.cwd()} or the folders above. "
+        "Let python -m helpers.siftflow get (in Python: siftflow.get()) fetch it, or set SIFTFLOW_DIR to its folder."
     )
+
+
+def get(root=None, source=None, progress=True):
+    """The real data set, whole: found, else copied or downloaded, every image and label compared with the published.
+
+    Without arguments it takes what `find` finds, if that is whole; else it fills ``data/``: from a zip archive lying
+    there or in a mounted Google Drive, else from the net (`helpers.sources.SOURCES`, in this order). Only what is
+    missing or damaged is fetched. Whatever interrupts it, the next call goes on from there.
+
+    Args:
+        root: the folder to fill, if not ``data/``. The set goes into a folder ``SiftFlowDataset`` in it, unless `root`
+            has that name or holds a data set already. Nothing outside is written.
+        source: where from, and from nowhere else: a zip archive or folder on this machine, or a zip's http address.
+            The authors' layout and those of the two GitHub copies are understood.
+        progress: print what happens, and show bytes, rate and time left.
+
+    Returns:
+        `SiftFlow`, of 2,688 images with the standard split, the same files whatever the source.
+
+    Raises:
+        SiftFlowError: it cannot be had, or not kept; names what is missing and what to do.
+    """
+    from helpers import sources
+
+    return sources.get(root, source, progress)
+
+
+def verify(root=None):
+    """Compares every image and label in `root` (default: where `find` looks) with the published data set.
+
+    Returns:
+        `helpers.sources.Report`: what is missing, damaged and extra; ``.whole`` if nothing is. Takes some seconds.
+
+    Raises:
+        SiftFlowError: `root` holds scenes, or nothing at all.
+    """
+    from helpers import sources
+
+    return sources.verify(root)
+
+
+def places():
+    """The roots of real data sets in and above this project and the working directory, nearest first."""
+    here = Path.cwd()
+    for place in dict.fromkeys([data_folder(), here / "data", here, *here.parents]):
+        root = locate(place)
+        if root is not None and not (root / SCENES_MARKER).exists():
+            yield root
 
 
 def data_folder():
@@ -257,7 +294,7 @@ def data_folder():
     return (project if (project / "pyproject.toml").exists() else Path.cwd()) / "data"
 
 
-def _locate(root):
+def locate(root):
     """The folder with Images/ and SemanticLabels/: `root` or a direct child, photographs before a stand-in. Or None."""
     root = Path(root).expanduser()
     try:
@@ -280,6 +317,27 @@ def _cache_folder():
     raise SiftFlowError(f"No folder to keep the data set's cache in: make {data_folder()} writable.")
 
 
+def decode_label(data, size=256):
+    """The class of every pixel: uint8 (row, col), 0-32 or 255, from the bytes of a label map's file.
+
+    Raises:
+        ValueError: damaged, or not a label map; the message is a clause without the file's name.
+    """
+    raw = labelmaps.read(data, size)
+    if raw.min() < 0 or raw.max() > N_CLASSES or (raw != np.floor(raw)).any():
+        raise ValueError(
+            f"holds labels from {raw.min()} to {raw.max()}; "
+            f"they must be whole numbers from 0 (unlabelled) to {N_CLASSES}"
+        )
+    return (raw.astype(np.uint8) - np.uint8(1)).astype(np.uint8)  # 0 wraps round to 255, which is VOID
+
+
+def read_test_list(path):
+    """The set of names in a ``TestSet1.txt``. The published one was made on Windows: its lines have backslashes."""
+    lines = [line.strip().replace("\\", "/") for line in path.read_text(errors="replace").splitlines()]
+    return {line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in lines if line}
+
+
 def _is_whole(path, n_members):
     try:
         with zipfile.ZipFile(path) as archive:
@@ -292,3 +350,9 @@ def _png(label):
     buffer = io.BytesIO()
     Image.fromarray(label).save(buffer, "png", compress_level=3)
     return buffer.getvalue()
+
+
+if __name__ == "__main__":  # python -m helpers.siftflow get
+    from helpers.sources import main
+
+    main()
