@@ -3,12 +3,13 @@
 PY := .venv/bin/python
 FIRST := $(firstword $(sort $(wildcard notebooks/0*.ipynb)))
 export JUPYTER_PREFER_ENV_PATH = 1
-.PHONY: help run lab test execute lint clean setup setup-dev
+.PHONY: help run lab data test execute lint clean setup setup-dev
 .NOTPARALLEL:
 
 help:
 	@echo 'make run      runs every notebook on drawn scenes (no data set needed): pages in build/html/'
 	@echo 'make lab      opens the notebooks in JupyterLab'
+	@echo 'make data     gets the SiftFlow photographs, for the full run (140 MB; see data/README.md)'
 	@echo 'make test     runs the tests, every notebook included'
 	@echo 'make execute  re-runs the committed notebooks whose code changed, and saves them'
 	@echo 'make lint     says what ruff would change (ruff check, ruff format)'
@@ -37,6 +38,9 @@ run: setup
 
 lab: setup
 	@$(PY) -m jupyterlab $$([ "$$(id -u)" != 0 ] || echo --allow-root) --LabApp.default_url=/lab/tree/$(FIRST) $(ARGS)
+
+data: setup
+	@$(PY) -m helpers.siftflow get $(ARGS)
 
 test: setup-dev
 	@$(PY) -m pytest $(ARGS)

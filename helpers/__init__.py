@@ -33,6 +33,26 @@ def start():
     return pace
 
 
+def on_colab():
+    """Whether this is a Colab session."""
+    return "google.colab" in sys.modules
+
+
+def has_gpu():
+    """Whether the backend of Keras computes on a GPU."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    return False
+
+
 @contextlib.contextmanager
 def _silent_stderr():
     """Sends what C++ libraries write to the process' standard error to nowhere; Python's errors still come through."""

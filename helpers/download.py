@@ -15,7 +15,6 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 TIMEOUT = 30  # seconds without a byte after which a connection counts as dead
 TRIES = 4  # attempts in a row without progress
@@ -235,14 +234,13 @@ def _phrase(status):
 
 def _in_words(error):
     text = f"{type(error).__name__} {error}".lower()
-    host = urlsplit(getattr(getattr(error, "request", None), "url", "") or "").hostname
     for sign, words in (
         ("certificate", "has a certificate that this machine does not trust"),
-        ("resol", f"was not found{f' ({host})' if host else ''}: is this machine on the net?"),
-        ("getaddrinfo", "was not found: is this machine on the net?"),
+        ("resol", "could not be found from here (no network?)"),
+        ("getaddrinfo", "could not be found from here (no network?)"),
         ("proxy", "was not reached through the proxy"),
         ("refused", "refused the connection"),
-        ("unreachable", "is not reachable: is this machine on the net?"),
+        ("unreachable", "could not be reached from here (no network?)"),
         ("timed out", f"said nothing for {TIMEOUT} seconds"),
         ("timeout", f"said nothing for {TIMEOUT} seconds"),
         ("incomplete", "closed the connection too early"),

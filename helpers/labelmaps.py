@@ -85,7 +85,7 @@ def _read_matlab(data, size):
 def _read_octave(data):
     header = _OCTAVE_HEADER.match(data)
     if header is None:
-        raise ValueError("is an Octave text file, but not one of a label map S")
+        raise ValueError("is an Octave text file without a label map as its first variable S")
     rows, cols = (int(n) for n in header.groups())
     numbers = _numbers(data[header.end() :], "an Octave label map")
     if numbers.size != rows * cols:
@@ -94,6 +94,8 @@ def _read_octave(data):
 
 
 def _read_text(data):
+    if not data:
+        raise ValueError("is empty")
     if not re.match(rb"\s*\d", data):
         raise ValueError(f"is not a label map: it starts with {data[:16]!r}")
     numbers = _numbers(data, "a label map of plain text")

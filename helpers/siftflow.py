@@ -236,7 +236,8 @@ def find():
         return SiftFlow(root)
     raise SiftFlowError(
         f"SiftFlow was not found: not in SIFTFLOW_DIR (not set), {data_folder()}, {Path.cwd()} or the folders above. "
-        "Let python -m helpers.siftflow get (in Python: siftflow.get()) fetch it, or set SIFTFLOW_DIR to its folder."
+        "Let python -m helpers.siftflow get (in Python: siftflow.get()) fetch it, unpack it into data/, or set "
+        "SIFTFLOW_DIR to its folder."
     )
 
 

@@ -8,7 +8,7 @@ Files on the way, all in the data set's own folder::
 
     SiftFlowDataset/.siftflow/lock       one process at a time
                              /download/  archives, whole or in part: a later call goes on from them
-                             /new/       Images/, SemanticLabels/, TestSet1.txt until they are complete
+                             /new/       Images/ and SemanticLabels/ until they are complete
                              /tmp/       single files until they are
 
 Each file appears in one step (rename), checked. A new set appears in three, `SemanticLabels` last, and before that
@@ -21,6 +21,7 @@ import errno
 import functools
 import hashlib
 import os
+import re
 import shutil
 import sys
 import zlib
@@ -45,6 +46,7 @@ DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts a Google Drive
 
 _MAX_ARCHIVE_BYTES = 1 << 30  # the known ones have 134 to 144 MB
 _PIECE_BYTES = 27 << 10  # an image or a label on disk, on average
+_ARCHIVE_NAME = re.compile(r"(sift.?flow|rbmtoolbox|aml_cnn).*\.zip$", re.IGNORECASE)  # authors', GitHub's
 _FEW = 100  # up to here, single files cost less than an archive
 _GNORK = "Gnork/rbmtoolbox", "93cfb8672e808fbd2f0265987925a574c46cae73"
 _AML = "AlbertLlebaria/AML_CNN_for_Scene_Labeling", "3ea4eb3a20e0f6eb0654d6e65156dd621ad0b920"
@@ -62,7 +64,7 @@ class Source(NamedTuple):
 def _on_github(repository, commit, images, labels):
     raw = f"https://raw.githubusercontent.com/{repository}/{commit}/"
     return Source(
-        f"GitHub, {repository}",
+        f"{repository} on GitHub",
         f"https://github.com/{repository}/archive/{commit}.zip",
         tuple(raw + path for path in images),
         tuple(raw + path for path in labels),
@@ -165,16 +167,19 @@ def get(root=None, source=None, progress=True):
         root = siftflow.data_folder()
     root = Path(root).expanduser()
     place = _locate(root) or (root if root.name == "SiftFlowDataset" else root / "SiftFlowDataset")
+    found = ""
     try:
         if (place / IMAGES).is_dir() and (place / LABELS).is_dir():
             report = verify(place)
             if report.whole:  # also where the folder cannot be written to
                 say(f"{report}.")
                 return SiftFlow(place)
+            found = f"{report}. "
+            say(found)
         with _Filling(place, say, progress) as filling:
             filling.fill(source)
     except OSError as error:
-        raise SiftFlowError(_explain(error, place)) from error
+        raise SiftFlowError(found + _explain(error, place)) from error
     say(f"SiftFlow is whole, in {place}.")
     return SiftFlow(place)
 
@@ -183,11 +188,13 @@ _HOW_TO_GET = "let python -m helpers.siftflow get (in Python: siftflow.get()) fe
 
 
 def _locate(root):
-    """Like `siftflow.locate`, but a stand-in is refused."""
+    """Like `siftflow.locate`, but drawn scenes in `root` itself are refused, and in a folder inside it passed over."""
     place = siftflow.locate(root)
-    if place is not None and (place / SCENES_MARKER).exists():
+    if place is None or not (place / SCENES_MARKER).exists():
+        return place
+    if place == Path(root).expanduser():
         raise SiftFlowError(f"{place} holds drawn scenes, not SiftFlow's photographs: name another folder.")
-    return place
+    return None
 
 
 def _named_or_nearest():
@@ -292,26 +299,33 @@ class _Filling:
         self.place, self.say, self.progress = place, say, progress
         self.work = place / ".siftflow"
         self.lock = filelock.FileLock(self.work / "lock")
+        self.turn = False  # the folder is this process's to change
 
     def __enter__(self):
         self.made = [folder for folder in (self.place, *self.place.parents) if not folder.exists()]
-        self.work.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(NotImplementedError):  # a file system without locks: go without
-            try:
-                self.lock.acquire(timeout=0)
-            except filelock.Timeout:
-                self.say(f"Another process is filling {self.place}: waiting for it.")
-                self.lock.acquire()
-        shutil.rmtree(self.work / "tmp", ignore_errors=True)
-        for folder in ("tmp", "download", "new"):
-            (self.work / folder).mkdir(parents=True, exist_ok=True)
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(NotImplementedError):  # a file system without locks: go without
+                try:
+                    self.lock.acquire(timeout=0)
+                except filelock.Timeout:
+                    self.say(f"Another process is filling {self.place}: waiting for it.")
+                    self.lock.acquire()
+            self.turn = True
+            shutil.rmtree(self.work / "tmp", ignore_errors=True)
+            for folder in ("tmp", "download", "new"):
+                (self.work / folder).mkdir(parents=True, exist_ok=True)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
-        shutil.rmtree(self.work / "tmp", ignore_errors=True)
-        kept = [path for top in ("download", "new") for path in (self.work / top).rglob("*") if path.is_file()]
-        if not kept:
-            shutil.rmtree(self.work, ignore_errors=True)
+        if self.turn:
+            shutil.rmtree(self.work / "tmp", ignore_errors=True)
+            kept = [path for top in ("download", "new") for path in (self.work / top).rglob("*") if path.is_file()]
+            if not kept:
+                shutil.rmtree(self.work, ignore_errors=True)
         self.lock.release()
         with contextlib.suppress(OSError):  # the first that is not empty: something has arrived
             for folder in self.made:
@@ -321,7 +335,7 @@ class _Filling:
         """Makes the folder whole, from `source` or from wherever it can."""
         report, self.files = self._survey()
         self.need = {p for p in _pieces() if p not in self.files or self.files[p][1]}
-        reasons = []
+        reasons = {}  # what went wrong: with which sources
         attempts = iter(self._named(source) if source else self._everywhere())
         while self.need and (attempt := next(attempts, None)):
             name, take = attempt
@@ -330,12 +344,13 @@ class _Filling:
             except (ArchiveError, DownloadError) as error:
                 reason = str(error)
             if self.need:
-                self.say(f"{name} {reason}.")
-                reasons.append(f"{name} {reason}")
+                self.say(f"{name}: {reason}.")
+                reasons.setdefault(reason, []).append(name)
         if self.need:
+            tried = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
             raise SiftFlowError(
                 f"SiftFlow is not complete: {len(self.need):,} of {len(_pieces()):,} files could not be had, "
-                f"{min(self.need).path} for one ({'; '.join(reasons)}); {self._cure(source)}."
+                f"{min(self.need).path} for one ({tried}); {self._cure(source)}."
             )
         self._commit()
 
@@ -356,22 +371,14 @@ class _Filling:
         path = Path(source).expanduser()
         if not path.exists():
             raise SiftFlowError(f"{path} does not exist: name a zip archive, a folder or an http address.")
-        return self._local(path)
-
-    def _local(self, path):
         paths = [path, *sorted(path.glob("*.zip"))] if path.is_dir() else [path]
         return [(str(path), lambda path=path: self._take_from(path)) for path in paths]
 
     def _everywhere(self):
-        for folder in siftflow.places():
-            if folder != self.place:
-                yield from self._local(folder)
-        for folder, pattern in ((self.place.parent, "*.zip"), (siftflow.data_folder(), "*.zip"), (DRIVE, "*[Ss]ift*")):
-            with contextlib.suppress(OSError):
-                for path in sorted(folder.glob(pattern)):
-                    if path.resolve() != self.place.resolve():
-                        yield from self._local(path)
-        self.say(siftflow.ABOUT)
+        for path in self._on_this_machine():
+            yield str(path), lambda path=path: self._take_from(path)
+        few = f"{len(self.need)} files are to be fetched: {min(self.need).path} …" if len(self.need) <= _FEW else ""
+        self.say(few or siftflow.ABOUT)
         singles = [source for source in SOURCES if source.images]
 
         def file_by_file():
@@ -383,6 +390,16 @@ class _Filling:
             yield from file_by_file()
             yield source.name, lambda source=source: self._take_archive(source.archive)
         yield from file_by_file()
+
+    def _on_this_machine(self):
+        """Copies of the data set elsewhere, and archives of it where a reader would put them."""
+        named = os.environ.get("SIFTFLOW_DIR")
+        copies = [siftflow.locate(named) if named else None, *siftflow.places(), siftflow.locate(DRIVE)]
+        copies = [path for path in copies if path and not (path / SCENES_MARKER).exists()]
+        for folder in dict.fromkeys([self.place.parent, siftflow.data_folder(), DRIVE]):
+            with contextlib.suppress(OSError):
+                copies += sorted(path for path in folder.iterdir() if _ARCHIVE_NAME.search(path.name))
+        return [path for path in dict.fromkeys(copies) if path.resolve() != self.place.resolve()]
 
     def _archive(self, address):
         name = Path(urlsplit(address).path).name.removesuffix(".zip")[:40] or "archive"
@@ -489,6 +506,8 @@ class _Filling:
             kind, _, rest = path.partition("/")
             aside = self.place / "not-in-siftflow" / path
             aside.parent.mkdir(parents=True, exist_ok=True)
+            while aside.exists():
+                aside = aside.with_name(f"_{aside.name}")
             os.replace(self._folders()[kind] / rest, aside)
             self.say(f"{path} is not SiftFlow's: moved to {aside}.")
         if TEST_LIST in (*report.missing, *report.damaged):
@@ -500,6 +519,7 @@ class _Filling:
         for kind in (IMAGES, LABELS):  # the labels last: without them nothing takes the folder for a data set
             if not (self.place / kind).is_dir():
                 os.rename(self.work / "new" / kind, self.place / kind)
+        shutil.rmtree(self.work, ignore_errors=True)
 
 
 def _summary(reasons):
@@ -510,15 +530,15 @@ def _summary(reasons):
 
 
 def _explain(error, place):
-    where = error.filename or place
+    cure = "name another folder, siftflow.get('folder')"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
-            f"The disk is full at {where}: free 300 MB there, or name a folder elsewhere, siftflow.get('folder'). "
+            f"The disk is full at {place}: free 300 MB there, or {cure}. "
             "What has arrived is kept, and the next call goes on from it."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{where} cannot be written to: name a folder that can, siftflow.get('folder')."
-    return f"{where} cannot be used ({error.strerror or error}): name another folder, siftflow.get('folder')."
+        return f"{place} cannot be written to: {cure}."
+    return f"{error.filename or place} cannot be used ({error.strerror or error}): {cure}."
 
 
 # ---- command line ---------------------------------------------------------------------------------------------------

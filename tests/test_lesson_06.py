@@ -5,13 +5,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from helpers import metrics, siftflow
+import helpers
+from helpers import metrics, scenes, siftflow
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,6 +62,63 @@ def test_colour_and_row_do_not_solve_the_scenes(table):
     frequent = counts > 0.005 * counts.sum()
     assert table["U-Net"][2] >= 100 * metrics.scores(matrix)["mean_iou"] + 15
     assert table["U-Net"][4] >= 100 * np.nanmean(metrics.iou_per_class(matrix)[frequent]) + 15
+
+
+@pytest.fixture
+def data_cell(monkeypatch, tmp_path, capsys):
+    """Runs the cell that chooses the data, with no data set on this machine: what it called, and what it printed."""
+    nb = nbformat.read(ROOT / "notebooks" / "06_unet_on_siftflow.ipynb", as_version=4)
+    source = {cell.id: cell.source for cell in nb.cells}["data"]
+    called = []
+    photographs = SimpleNamespace(stand_in=False, size=256)
+
+    def run(net=True, pace="full"):
+        def get():
+            called.append("get")
+            if not net:
+                raise siftflow.SiftFlowError("No network: ask your teacher.")
+            return photographs
+
+        def make(*_, **__):
+            called.append("scenes")
+            return SimpleNamespace(stand_in=True, size=128)
+
+        monkeypatch.setattr(siftflow, "get", get)
+        monkeypatch.setattr(scenes, "make", make)
+        exec(source, {"PACE": pace, "helpers": helpers, "os": os, "scenes": scenes, "siftflow": siftflow})
+        return called, capsys.readouterr().out
+
+    monkeypatch.setattr(siftflow, "data_folder", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIFTFLOW_DIR", raising=False)
+    monkeypatch.delenv("SERIES_DATA", raising=False)
+    monkeypatch.setattr(helpers, "on_colab", lambda: False)
+    monkeypatch.setattr(helpers, "has_gpu", lambda: False)
+    return run
+
+
+@pytest.mark.parametrize("sign", ["on_colab", "has_gpu"])
+def test_it_fetches_the_photographs_on_colab_and_on_a_gpu(data_cell, monkeypatch, sign):
+    monkeypatch.setattr(helpers, sign, lambda: True)
+    assert data_cell() == (["get"], "The data: SiftFlow of 256×256 pixels\n")
+
+
+def test_it_fetches_them_elsewhere_when_told_to(data_cell, monkeypatch):
+    monkeypatch.setenv("SERIES_DATA", "photographs")
+    assert data_cell()[0] == ["get"]
+
+
+def test_it_says_why_it_falls_back_to_scenes(data_cell, monkeypatch):
+    monkeypatch.setattr(helpers, "on_colab", lambda: True)
+    called, said = data_cell(net=False)
+    assert called == ["get", "scenes"]
+    assert "No network" in said and "draws scenes" in said and "procedural scenes" in said
+
+
+def test_without_a_gpu_it_does_not_touch_the_net(data_cell):
+    called, said = data_cell()
+    assert called == ["scenes"]
+    assert "siftflow.get()" in said and "draws scenes" in said
 
 
 def test_it_takes_the_photographs_where_they_are(siftflow_root, tmp_path):

@@ -78,7 +78,7 @@ def one_sentence(error, *parts):
     assert isinstance(error.value, SiftFlowError) and isinstance(error.value, ValueError)
     assert "\n" not in message and "Traceback" not in message
     assert all(str(part) in message for part in parts), message
-    assert any(cure in message for cure in ("copy", "replace", "remove", "Point", "Unpack", "names(")), message
+    assert any(cure in message for cure in ("copy", "replace", "remove", "Point", "unpack", "names(")), message
     return message
 
 
@@ -378,7 +378,7 @@ LABEL_DAMAGE = {
     "fractional": (save_label(labels_with(1.5, "float64")), "whole numbers"),
     "nan": (save_label(labels_with(np.nan, "float64")), "whole numbers"),
     "text": (lambda path: path.write_text("# Created by Octave\n# name: S\n"), "variable S"),
-    "empty": (lambda path: path.write_bytes(b""), "variable S"),
+    "empty": (lambda path: path.write_bytes(b""), "is empty"),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:300]), "variable S"),
     "no S": (lambda path: scipy.io.savemat(path, {"T": np.ones((256, 256))}), "variable S"),
 }
