@@ -47,15 +47,20 @@ def opened(path):
     if path.is_dir():
         yield _in_folder(path)
         return
-    try:
-        _check_directory_size(path)
-        archive = zipfile.ZipFile(path)
-    except OSError as error:
-        raise ArchiveError(f"cannot be read ({error.strerror or error})") from error
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ArchiveError(f"is a damaged zip archive ({error})") from error
-    with archive:
-        yield _in_zip(archive)
+    if not path.is_file():  # a pipe would be waited for
+        raise ArchiveError("is neither a zip archive nor a folder")
+    with contextlib.ExitStack() as stack:
+        try:
+            _check_directory(path)
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            files = _in_zip(archive)
+        except ArchiveError:
+            raise
+        except OSError as error:
+            raise ArchiveError(f"cannot be read ({error.strerror or error})") from error
+        except Exception as error:  # zipfile raises half a dozen types on damaged files
+            raise ArchiveError(f"is a damaged zip archive ({type(error).__name__})") from error
+        yield files
 
 
 def _in_folder(folder):
@@ -63,13 +68,14 @@ def _in_folder(folder):
     for place, _, names in os.walk(folder):  # links to folders are not followed
         for name in names:
             file = Path(place, name)
-            files.append(File(file.relative_to(folder).as_posix(), lambda file=file: _read_file(file)))
+            files.append(File(file.relative_to(folder).as_posix(), lambda file=file: read_file(file)))
             if len(files) > MAX_FILES:
                 raise ArchiveError(f"holds more than {MAX_FILES:,} files: name the data set's own folder")
     return files
 
 
-def _read_file(file):
+def read_file(file):
+    """The bytes of a regular file; ArchiveError if it is no such, unreadable, or above MAX_FILE_BYTES."""
     try:
         with open(file, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):  # a pipe or a device would never end
@@ -82,7 +88,7 @@ def _read_file(file):
     return data
 
 
-def _check_directory_size(path):
+def _check_directory(path):
     """Looks at a zip's last record, before `zipfile` reads the list that it announces into memory."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -95,8 +101,9 @@ def _check_directory_size(path):
         known = start in (b"PK\3\4", b"PK\5\6")
         raise ArchiveError("is a zip archive cut off before its end" if known else "is not a zip archive")
     members, directory_bytes = struct.unpack("<HL", tail[end + 10 : end + 16])
-    if members > MAX_FILES or directory_bytes > _MAX_DIRECTORY_BYTES:
-        raise ArchiveError(f"lists more than {MAX_FILES:,} members: this is not the data set")
+    large = tail[max(0, end - 20) : end].startswith(b"PK\6\7")  # the form for more than 65,535 members or 4 GB
+    if large or members > MAX_FILES or directory_bytes > _MAX_DIRECTORY_BYTES:
+        raise ArchiveError(f"lists more than {MAX_FILES:,} members, or 4 GB: this is not the data set")
 
 
 def _in_zip(archive):
@@ -119,7 +126,7 @@ def _refuse_unsafe(member):
     # zipfile cuts a name at its first zero byte; orig_filename is what stands in the archive.
     name = member.orig_filename
     steps = re.split(r"[/\\]", name)
-    if ".." in steps or name[:1] in ("/", "\\") or re.match(r"[A-Za-z]:", name) or "\0" in name:
+    if not name or ".." in steps or name[:1] in ("/", "\\") or re.match(r"[A-Za-z]:", name) or "\0" in name:
         raise ArchiveError(f"has a member that leads outside it, {name[:80]!r}: it was not made in good faith")
     kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -135,6 +142,7 @@ def _read_member(archive, member):
     if member.file_size > MAX_FILE_BYTES:
         raise ArchiveError(f"is larger than {MAX_FILE_BYTES / 1e6:.0f} MB")
     try:
-        return archive.read(member)  # zipfile reads no more than file_size, and compares the checksum
+        with archive.open(member) as file:
+            return file.read(member.file_size + 1)  # with no number it would unpack all before it cuts off the excess
     except Exception as error:  # zlib.error and zipfile's own have no better base in common
         raise ArchiveError(f"is damaged in the archive ({type(error).__name__})") from error

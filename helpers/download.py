@@ -9,6 +9,7 @@ import contextlib
 import email.utils
 import errno
 import http
+import itertools
 import json
 import os
 import shutil
@@ -21,7 +22,8 @@ TRIES = 4  # attempts in a row without progress
 PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
 LONGEST_PAUSE = 60  # seconds; a server's own Retry-After is heeded up to here
 PROGRESS = 1 << 16  # bytes an attempt must bring for the count of attempts to start anew
-_CHUNK = 1 << 14
+_CHUNK = 1 << 16
+_SLOWEST = 1000  # bytes per second, on average over TIMEOUT; below, a connection counts as dead, too
 _WORTH_A_RETRY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -61,10 +63,9 @@ def download(url, path, limit, magic=b"", room=0, progress=True):
     import urllib3
 
     path = Path(path)
-    failures = 0
+    failures, most = 0, _Part(path).size  # of bytes there have ever been: to lose and regain some is no progress
     with requests.Session() as session:
         while True:
-            before = _Part(path).size
             pause = PAUSE * 2**failures
             try:
                 return _attempt(session, url, path, limit, magic, room, progress)
@@ -74,7 +75,9 @@ def download(url, path, limit, magic=b"", room=0, progress=True):
                 raise DownloadError(f"is not an address that works ({type(error).__name__})") from error
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 reason = _in_words(error)
-            failures = 1 if _Part(path).size - before >= PROGRESS else failures + 1
+            now = _Part(path).size
+            failures = 1 if now - most >= PROGRESS else failures + 1
+            most = max(most, now)
             if failures >= TRIES:
                 raise DownloadError(reason)
             time.sleep(min(pause, LONGEST_PAUSE))
@@ -146,40 +149,51 @@ def _attempt(session, url, path, limit, magic, room, progress):
             total = whole
         else:
             have = 0
-            part.begin(url, _strong_version(response.headers), total)
         if total is not None and total > limit:
             part.drop()
             raise DownloadError(f"has a file of {total / 1e6:,.0f} MB there, which cannot be the right one")
         if total is not None and shutil.disk_usage(path.parent).free < total - have + room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        have = _receive(response, part, have, total, limit, magic, progress)
+        chunks = _chunks(response)
+        if have == 0:  # a new file: only when its first bytes look right does it take the place of what is there
+            first = next(chunks, b"")
+            while len(first) < len(magic) and (more := next(chunks, b"")):
+                first += more
+            if first and not first.startswith(magic):
+                kind = response.headers.get("Content-Type", "something else").partition(";")[0]
+                raise DownloadError(f"sent {'a web page' if kind == 'text/html' else kind} instead of the file")
+            part.begin(url, _strong_version(response.headers), total)
+            chunks = itertools.chain([first], chunks)
+        have = _receive(chunks, part, have, total, limit, progress)
     if total is not None and have < total:
         raise _Retry(f"closed the connection after {have:,} of {total:,} bytes")
     return _finish(part, path)
 
 
-def _receive(response, part, have, total, limit, magic, progress):
+def _chunks(response):
+    """The body as it comes, not waiting for a chunk to fill up; `_Retry` where it comes too slowly."""
+    receive = getattr(response.raw, "read1", response.raw.read)  # urllib3 has read1 since version 2.1
+    window, received = time.monotonic(), 0
+    while chunk := receive(_CHUNK, decode_content=False):
+        yield chunk
+        received += len(chunk)
+        if time.monotonic() - window > TIMEOUT:
+            if received < _SLOWEST * TIMEOUT:
+                raise _Retry(f"sent only {received:,} bytes in {TIMEOUT} seconds")
+            window, received = time.monotonic(), 0
+
+
+def _receive(chunks, part, have, total, limit, progress):
     bar = progress_bar(None, part.file.stem, progress, total, initial=have, unit="B", unit_scale=True)
     with open(part.file, "ab") as file, bar:
-        window, window_bytes = time.monotonic(), 0
-        for chunk in response.raw.stream(_CHUNK, decode_content=False):
-            if have == 0 and not chunk.startswith(magic[: len(chunk)]):
-                file.close()
-                part.drop()
-                kind = response.headers.get("Content-Type", "something").partition(";")[0]
-                raise DownloadError(f"sent {'a web page' if kind == 'text/html' else kind} instead of the file")
-            if have + len(chunk) > limit:
+        for chunk in chunks:
+            have += len(chunk)
+            if have > limit:
                 file.close()
                 part.drop()
                 raise DownloadError(f"sent more than {limit / 1e6:,.0f} MB, which cannot be the right file")
             file.write(chunk)
-            have += len(chunk)
             bar.update(len(chunk))
-            window_bytes += len(chunk)
-            if time.monotonic() - window > TIMEOUT:
-                if window_bytes < 1000 * TIMEOUT:
-                    raise _Retry(f"sent only {window_bytes:,} bytes in {TIMEOUT} seconds")
-                window, window_bytes = time.monotonic(), 0
     return have
 
 

@@ -8,17 +8,26 @@ Octave text    GitHub, Gnork/rbmtoolbox               header lines, `` 256 256``
 plain text     GitHub, AML_CNN_for_Scene_Labeling     a line a row, numbers apart by spaces
 =============  =====================================  ==================================================================
 
-In each, 0 is unlabelled and 1-33 are the classes. Nothing here trusts its input: no format can carry code (a MATLAB
-file's objects are not built), and a size is looked at before memory is given.
+In each, 0 is unlabelled and 1-33 are the classes. Nothing here trusts its input: no format can carry code, and a size
+is looked at before memory is given.
 
-Needs NumPy and SciPy; neither Keras nor TensorFlow.
+The MATLAB format is read and written here, from MathWorks' description (*MAT-File Level 5 File Format*), because with
+SciPy 1.17 a single wrong byte could end the process with a segmentation fault, a file of half a megabyte could fill
+gigabytes, and files written from several threads came out damaged. Needs NumPy; neither Keras nor TensorFlow.
 """
 
 import io
+import math
 import re
+import struct
+import zlib
 
 import numpy as np
 
+# MATLAB's numbers for the type of an element, and for the class of an array (uint16's class is not its type).
+_NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_INT8, _UINT16, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 4, 5, 6, 14, 15
+_CELL_CLASS, _CHAR_CLASS, _UINT16_CLASS, _NUMBER_CLASSES = 1, 4, 11, range(6, 16)
 _OCTAVE_HEADER = re.compile(
     rb"# Created by Octave[^\n]*\n# name: S\n# type: u?int\d+ matrix\n# ndims: 2\n (\d+) (\d+)\n", re.ASCII
 )
@@ -56,30 +65,68 @@ def write_matlab(label, names):
         label: whole numbers (row, col): 0 = unlabelled, n = the n-th of `names`.
         names: the classes' names.
     """
-    import scipy.io
+    label = np.asarray(label, "<u2")
+    texts = [_matrix(_CHAR_CLASS, (1, len(n)), b"", _element(_UINT16, n.encode("utf-16-le"))) for n in names]
+    variables = (
+        _matrix(_UINT16_CLASS, label.shape, b"S", _element(_UINT16, label.tobytes("F"))),
+        _matrix(_CELL_CLASS, (1, len(names)), b"names", b"".join(texts)),
+    )
+    packed = [zlib.compress(variable) for variable in variables]
+    body = b"".join(struct.pack("<2L", _COMPRESSED, len(data)) + data for data in packed)
+    return _OURS.ljust(124) + struct.pack("<H2s", 0x0100, b"IM") + body
 
-    buffer = io.BytesIO()
-    cell = np.empty((1, len(names)), object)
-    cell[0] = [np.array([name]) for name in names]
-    scipy.io.savemat(buffer, {"S": np.asarray(label, np.uint16), "names": cell}, do_compression=True)
-    # The first 116 bytes are free text. SciPy puts the time there, which would make every copy another file.
-    return _OURS.ljust(116, b" ") + buffer.getvalue()[116:]
+
+def _matrix(array_class, shape, name, content):
+    flags, dimensions = struct.pack("<2L", array_class, 0), struct.pack(f"<{len(shape)}l", *shape)
+    parts = _element(_UINT32, flags) + _element(_INT32, dimensions) + _element(_INT8, name)
+    return _element(_MATRIX, parts + content)
+
+
+def _element(kind, data):
+    return struct.pack("<2L", kind, len(data)) + data + bytes(-len(data) % 8)
 
 
 def _read_matlab(data, size):
-    import scipy.io  # only here: everything else works without SciPy
-
+    most = 8 * size * size + 4096  # bytes of S, if its numbers are the widest there are
     try:
-        # First the header alone: a small compressed file may claim, and fill, any amount of memory.
-        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(io.BytesIO(data))}
-        if shapes.get("S", (size, size)) != (size, size):
-            return np.broadcast_to(0, shapes["S"])  # the shape is all that `read` will look at
-        label = scipy.io.loadmat(io.BytesIO(data), variable_names=["S"])["S"]
-    except Exception as error:  # SciPy raises a dozen types on damaged files
-        raise ValueError(f"is not a MATLAB label map with a variable S ({type(error).__name__})") from error
-    if not isinstance(label, np.ndarray) or label.dtype.kind not in "uif":
-        raise ValueError("is a MATLAB file whose variable S does not hold numbers")
-    return label
+        order = {b"IM": "<", b"MI": ">"}[data[126:128]]
+        for kind, variable in _elements(data, 128, order):
+            if kind == _COMPRESSED:
+                unpacked = zlib.decompressobj().decompress(variable, most)
+                kind, variable = next(_elements(unpacked, 0, order))
+            parts = _elements(variable, 0, order)
+            (_, flags), (_, dimensions), (_, name) = next(parts), next(parts), next(parts)
+            if kind != _MATRIX or bytes(name) != b"S":
+                continue
+            (flags,) = struct.unpack_from(order + "L", flags)
+            shape = struct.unpack(f"{order}{len(dimensions) // 4}l", dimensions)
+            if flags & 0xFF not in _NUMBER_CLASSES or flags & 0x0800:  # a struct, a cell, text, sparse; or complex
+                raise ValueError("S does not hold plain numbers")
+            if shape != (size, size):
+                return np.broadcast_to(0, [max(0, n) for n in shape])  # the shape is all that `read` will look at
+            kind, numbers = next(parts)
+            numbers = np.frombuffer(numbers, order + _NUMBERS[kind])
+            if numbers.size != math.prod(shape):
+                raise ValueError("cut off, or with numbers too many")
+            return numbers.reshape(shape, order="F")
+        raise ValueError("no S in it")
+    except (ValueError, KeyError, StopIteration, struct.error, zlib.error) as error:
+        reason = f": {error}" if type(error) is ValueError else ""
+        raise ValueError(f"is not a MATLAB label map with a variable S (damaged{reason})") from error
+
+
+def _elements(data, at, order):
+    """The elements of a MATLAB file, or of one of its arrays: pairs of a type and a view of the bytes."""
+    view = memoryview(data)
+    while at + 8 <= len(view):
+        kind, length = struct.unpack_from(order + "2L", view, at)
+        start = at + 8
+        if kind >> 16:  # up to four bytes are kept in the tag itself
+            kind, length, start = kind & 0xFFFF, kind >> 16, at + 4
+        at = start + length
+        if kind != _COMPRESSED:
+            at += -at % 8
+        yield kind, view[start : start + length]
 
 
 def _read_octave(data):
@@ -103,6 +150,8 @@ def _read_text(data):
 
 
 def _numbers(text, what):
+    if not text.strip():
+        return np.empty(0, np.int64)
     try:
         return np.loadtxt(io.BytesIO(text), dtype=np.int64, comments=None)
     except (ValueError, OverflowError) as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers import labelmaps
 from helpers.canvas import Canvas, band, clip, saw
 from helpers.siftflow import CLASS_NAMES, SCENES_MARKER, SiftFlow, SiftFlowError
 
@@ -569,7 +570,6 @@ def _is_made(root, recipe):
 
 
 def _write(folder, recipe):
-    import scipy.io  # only here, as in the reader
     from PIL import Image
 
     images, labels, tests = folder / "Images" / FOLDER, folder / "SemanticLabels" / FOLDER, []
@@ -581,8 +581,8 @@ def _write(folder, recipe):
             name = f"{kind}_{split}{i:04d}"
             image, label = draw(kind, [recipe["seed"], number, i], recipe["size"])
             Image.fromarray(image).save(images / f"{name}.jpg", quality=92)
-            mat = {"S": label + np.uint8(1), "names": np.array(CLASS_NAMES, object)[None, :]}  # void wraps round to 0
-            scipy.io.savemat(labels / f"{name}.mat", mat, do_compression=True)
+            # 255, void, wraps round to 0
+            (labels / f"{name}.mat").write_bytes(labelmaps.write_matlab(label + np.uint8(1), CLASS_NAMES))
             tests += [f"{FOLDER}\\{name}.jpg\n"] * number
     (folder / "TestSet1.txt").write_text("".join(tests))
     (folder / SCENES_MARKER).write_text(json.dumps(recipe))

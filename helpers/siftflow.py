@@ -10,7 +10,7 @@ outdoor photographs of 256x256 pixels, each with a class for most of its pixels.
 In memory a label is ``uint8 (row, col)`` with classes 0-32 (the file's number minus one) and 255, `VOID`, where the
 annotators left the pixel unlabelled. Void pixels count for nothing: not in a loss, not in a score.
 
-Needs NumPy, Pillow and SciPy; neither Keras nor TensorFlow.
+Needs NumPy and Pillow; neither Keras nor TensorFlow.
 """
 
 import hashlib
@@ -297,12 +297,14 @@ def data_folder():
 
 def locate(root):
     """The folder with Images/ and SemanticLabels/: `root` or a direct child, photographs before a stand-in. Or None."""
-    root = Path(root).expanduser()
+    root = Path(os.path.expanduser(root))
     try:
         children = sorted(p for p in root.iterdir() if p.is_dir())
     except OSError:  # not there, not a folder, not ours to read
         return None
-    found = [p for p in [root, *children] if (p / "Images").is_dir() and (p / "SemanticLabels").is_dir()]
+    # os.path's isdir says no, where Path's may stop, when a folder is not ours to look into.
+    halves = ("Images", "SemanticLabels")
+    found = [p for p in [root, *children] if all(os.path.isdir(p / half) for half in halves)]
     return min(found, key=lambda p: (p / SCENES_MARKER).exists(), default=None)
 
 

@@ -29,7 +29,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import filelock
 import numpy as np
@@ -165,7 +164,7 @@ def get(root=None, source=None, progress=True):
                 say(f"{report}.")
                 return SiftFlow(found)
         root = siftflow.data_folder()
-    root = Path(root).expanduser()
+    root = _path(root)
     place = _locate(root) or (root if root.name == "SiftFlowDataset" else root / "SiftFlowDataset")
     found = ""
     try:
@@ -192,9 +191,16 @@ def _locate(root):
     place = siftflow.locate(root)
     if place is None or not (place / SCENES_MARKER).exists():
         return place
-    if place == Path(root).expanduser():
+    if place == Path(os.path.expanduser(root)):
         raise SiftFlowError(f"{place} holds drawn scenes, not SiftFlow's photographs: name another folder.")
     return None
+
+
+def _path(text):
+    path = Path(os.path.expanduser(text))
+    if str(path).startswith("~"):
+        raise SiftFlowError(f"{text} cannot be found, for there is no such user here: name another folder or file.")
+    return path
 
 
 def _named_or_nearest():
@@ -259,9 +265,7 @@ def _survey(root, folders):
 
     def fault(piece):
         try:
-            _decoded(piece, files[piece].read_bytes())
-        except OSError as error:
-            return f"cannot be read ({error.strerror})"
+            _decoded(piece, archives.read_file(files[piece]))
         except ValueError as error:
             return str(error)
 
@@ -273,11 +277,13 @@ def _survey(root, folders):
         if text
     }
     missing = [piece.path for piece in _pieces() if piece not in files]
-    test_list = root / TEST_LIST
-    if not test_list.exists():
+    try:
+        if siftflow.read_test_list(root / TEST_LIST) != set(_test_names()):
+            damaged[TEST_LIST] = "does not list the standard test images"
+    except FileNotFoundError:
         missing.append(TEST_LIST)
-    elif siftflow.read_test_list(test_list) != set(_test_names()):
-        damaged[TEST_LIST] = "does not list the standard test images"
+    except OSError as error:
+        damaged[TEST_LIST] = f"cannot be read ({error.strerror})"
     return Report(root, tuple(missing), damaged, tuple(extra)), files
 
 
@@ -303,15 +309,11 @@ class _Filling:
 
     def __enter__(self):
         self.made = [folder for folder in (self.place, *self.place.parents) if not folder.exists()]
+        for kind in (IMAGES, LABELS):
+            if (self.place / kind).exists() and not (self.place / kind).is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.place / kind))
         try:
-            self.work.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(NotImplementedError):  # a file system without locks: go without
-                try:
-                    self.lock.acquire(timeout=0)
-                except filelock.Timeout:
-                    self.say(f"Another process is filling {self.place}: waiting for it.")
-                    self.lock.acquire()
-            self.turn = True
+            self._wait_for_turn()
             shutil.rmtree(self.work / "tmp", ignore_errors=True)
             for folder in ("tmp", "download", "new"):
                 (self.work / folder).mkdir(parents=True, exist_ok=True)
@@ -319,6 +321,23 @@ class _Filling:
             self.__exit__()
             raise
         return self
+
+    def _wait_for_turn(self):
+        timeout = 0
+        while not self.turn:
+            # Who had the lock may take the folder away when done, and with it the lock: then for another round.
+            with contextlib.suppress(FileNotFoundError):
+                self.work.mkdir(parents=True, exist_ok=True)
+                try:
+                    self.lock.acquire(timeout=timeout)
+                    self.turn = (self.work / "lock").exists()
+                    if not self.turn:
+                        self.lock.release()
+                except filelock.Timeout:
+                    self.say(f"Another process is filling {self.place}: waiting for it.")
+                    timeout = -1
+                except NotImplementedError:  # a file system without locks: go without
+                    self.turn = True
 
     def __exit__(self, *_):
         if self.turn:
@@ -365,10 +384,10 @@ class _Filling:
     # -- sources: each attempt is (name, function that takes what it can, and returns why that was not all)
 
     def _named(self, source):
-        if urlsplit(str(source)).scheme in ("http", "https"):
+        if re.match("https?://", str(source), re.IGNORECASE):
             self.say(siftflow.ABOUT)
             return [(str(source), lambda: self._take_archive(str(source)))]
-        path = Path(source).expanduser()
+        path = _path(source)
         if not path.exists():
             raise SiftFlowError(f"{path} does not exist: name a zip archive, a folder or an http address.")
         paths = [path, *sorted(path.glob("*.zip"))] if path.is_dir() else [path]
@@ -377,7 +396,7 @@ class _Filling:
     def _everywhere(self):
         for path in self._on_this_machine():
             yield str(path), lambda path=path: self._take_from(path)
-        few = f"{len(self.need)} files are to be fetched: {min(self.need).path} …" if len(self.need) <= _FEW else ""
+        few = f"{len(self.need)} files are to be fetched: {min(self.need).path}" if len(self.need) <= _FEW else ""
         self.say(few or siftflow.ABOUT)
         singles = [source for source in SOURCES if source.images]
 
@@ -402,7 +421,7 @@ class _Filling:
         return [path for path in dict.fromkeys(copies) if path.resolve() != self.place.resolve()]
 
     def _archive(self, address):
-        name = Path(urlsplit(address).path).name.removesuffix(".zip")[:40] or "archive"
+        name = re.sub(r"\W", "", address.rsplit("/", 1)[-1].removesuffix(".zip"))[:40]
         return self.work / "download" / f"{name}-{zlib.crc32(address.encode()):08x}.zip"
 
     def _take_archive(self, address):
@@ -504,7 +523,7 @@ class _Filling:
         report, _ = self._survey()
         for path in report.extra:
             kind, _, rest = path.partition("/")
-            aside = self.place / "not-in-siftflow" / path
+            aside = self.place / "not-in-siftflow" / Path(path).name  # flat, so that it is no data set of its own
             aside.parent.mkdir(parents=True, exist_ok=True)
             while aside.exists():
                 aside = aside.with_name(f"_{aside.name}")
@@ -555,6 +574,9 @@ def main(arguments=None):
     verifying = commands.add_parser("verify", help="compare every file with the published data set")
     verifying.add_argument("folder", nargs="?", help="the data set's folder (default: the one that is found)")
     given = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show stops nothing
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")
     try:
         if given.command == "get":
             get(given.folder, given.source, progress=not given.quiet)

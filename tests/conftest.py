@@ -1,4 +1,5 @@
-"""What several tests share: the real data set, where it is at hand, and one run of every notebook."""
+"""What several tests share: the real data set, where it is at hand, and one run of every notebook; and the table of
+faults while getting the data, which stands below the results."""
 
 import os
 import subprocess
@@ -8,6 +9,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+FAULTS = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def faults(pytestconfig):
+    """The rows of the table: {fault: (what the learner is told, bytes sent again, how the next call ends)}."""
+    return pytestconfig.stash.setdefault(FAULTS, {})
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    rows = config.stash.get(FAULTS, {})
+    if not rows:
+        return
+    table = [("fault", "what the learner is told", "sent again", "next call")]
+    table += [(fault, told if len(told) < 101 else told[:99] + "…", *rest) for fault, (told, *rest) in rows.items()]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    terminalreporter.section("faults while getting the data")
+    for row in table:
+        terminalreporter.line("  ".join(map(str.ljust, row, widths)).rstrip())
+    terminalreporter.line(f"{len(rows)} faults")
 
 
 @pytest.fixture(scope="session")
