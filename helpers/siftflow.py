@@ -299,7 +299,7 @@ def locate(root):
     """The folder with Images/ and SemanticLabels/: `root` or a direct child, photographs before a stand-in. Or None."""
     root = Path(os.path.expanduser(root))
     try:
-        children = sorted(p for p in root.iterdir() if p.is_dir())
+        children = sorted(p for p in root.iterdir() if os.path.isdir(p))
     except OSError:  # not there, not a folder, not ours to read
         return None
     # os.path's isdir says no, where Path's may stop, when a folder is not ours to look into.

@@ -344,11 +344,18 @@ class _Filling:
             shutil.rmtree(self.work / "tmp", ignore_errors=True)
             kept = [path for top in ("download", "new") for path in (self.work / top).rglob("*") if path.is_file()]
             if not kept:
-                shutil.rmtree(self.work, ignore_errors=True)
+                self._tidy()
         self.lock.release()
         with contextlib.suppress(OSError):  # the first that is not empty: something has arrived
             for folder in self.made:
                 folder.rmdir()
+
+    def _tidy(self):
+        for folder in ("tmp", "download", "new"):
+            shutil.rmtree(self.work / folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # without its lock another process may begin here: only what is empty goes
+            (self.work / "lock").unlink()
+            self.work.rmdir()
 
     def fill(self, source=None):
         """Makes the folder whole, from `source` or from wherever it can."""
@@ -538,7 +545,7 @@ class _Filling:
         for kind in (IMAGES, LABELS):  # the labels last: without them nothing takes the folder for a data set
             if not (self.place / kind).is_dir():
                 os.rename(self.work / "new" / kind, self.place / kind)
-        shutil.rmtree(self.work, ignore_errors=True)
+        shutil.rmtree(self.work / "download", ignore_errors=True)
 
 
 def _summary(reasons):

@@ -912,24 +912,26 @@ def test_what_several_threads_write_at_once_is_the_same_too():
     assert [i for i, data in enumerate(written) if data != wanted[i % 34]] == []
 
 
-def mat(shape, stored=None, packed=True, first=b""):
+def mat(shape, stored=None, packed=True, first=b"", order="<"):
     """A MATLAB file by hand: S of a shape, and how many bytes of zeros are stored for it."""
     stored = shape[0] * shape[1] if stored is None else stored
-    head = struct.pack("<4L", 6, 8, 9, 0) + struct.pack("<2L2l", 5, 8, *shape) + struct.pack("<2L8s", 1, 1, b"S")
-    head = struct.pack("<2L", 14, len(head) + 8 + stored) + head + struct.pack("<2L", 2, stored)
+    head = struct.pack(order + "8L", 6, 8, 9, 0, 5, 8, *shape) + struct.pack(order + "2L8s", 1, 1, b"S")
+    head = struct.pack(order + "2L", 14, len(head) + 8 + stored) + head + struct.pack(order + "2L", 2, stored)
     if packed:
         packer = zlib.compressobj(9)
         head = packer.compress(head) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(stored >> 20))
         head += packer.compress(bytes(stored % (1 << 20))) + packer.flush()
-        head = struct.pack("<2L", 15, len(head)) + head
+        head = struct.pack(order + "2L", 15, len(head)) + head
     else:
         head += bytes(stored)
-    return b"MATLAB 5.0 MAT-file by hand".ljust(124) + b"\0\1IM" + first + head
+    return b"MATLAB 5.0 MAT-file by hand".ljust(124) + struct.pack(order + "2H", 0x100, 0x4D49) + first + head
 
 
-def test_the_file_by_hand_is_one():
-    for packed in (True, False):
-        assert not labelmaps.read(mat((256, 256), packed=packed)).any()
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little end first", "big end first"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_file_by_hand_is_one(order, packed):
+    data = mat((256, 256), packed=packed, order=order)
+    assert not labelmaps.read(data).any() and scipy.io.loadmat(io.BytesIO(data))["S"].shape == (256, 256)
 
 
 BAD_LABELS = {
@@ -1270,7 +1272,7 @@ def test_sigkill_during_download(world, faults, share):
 
 
 KILLED = """
-import requests, scipy.io, tqdm.auto  # once, not in each child
+import requests, tqdm.auto  # once, not in each child
 
 def kill_before_change(n):
     left = [n]
