@@ -39,3 +39,161 @@ def mean_iou(answer, matrix):
         if np.isclose(answer, value, rtol=0, atol=5e-4):
             return print(f"Not yet: {what}.")
     print(f"Not yet: {answer:.3f}. For class c: hits are matrix[c, c], its truth is row c, its predictions column c.")
+
+
+def softmax(answer):
+    """Is `answer` a function from logits (…, class) of any shape to their softmax over the last axis, safe for 1000?"""
+    logits = np.random.RandomState(0).normal(size=(2, 3, 4)).astype("float32")
+    given = logits.copy()
+    result = _result(answer, given, like=logits.shape)
+    if result is None:
+        return
+    powers = np.exp(logits.astype("float64"))
+    right = powers / powers.sum(-1, keepdims=True)
+    mistakes = {
+        "that sums to 1 over the first axis: which axis is the class's?": powers / powers.sum(0),
+        "that sums to 1 over the middle axis: which axis is the class's?": powers / powers.sum(1, keepdims=True),
+        "all numbers together sum to 1; each pixel should by itself: sum with axis=-1, keepdims=True": powers
+        / powers.sum(),
+        "those are the powers: divide them by each pixel's sum": powers,
+        "that divides the logits themselves: raise e to them first": logits / logits.sum(-1, keepdims=True),
+        "that is the logarithm of softmax: leave out the log": np.log(right),
+        "that is sigmoid, each number by itself: the classes of a pixel share one sum": powers / (1 + powers),
+        "that is a hard choice, 0 or 1: softmax gives every class a share": right == right.max(-1, keepdims=True),
+        "that is softmax of minus the logits: the largest logit gets the largest share": (
+            (1 / powers) / (1 / powers).sum(-1, keepdims=True)
+        ),
+    }
+    if not _near(result, right):
+        return print(f"Not yet: {_which(result, mistakes, 'compute exp, then divide by its sum over axis=-1')}.")
+    if not np.array_equal(given, logits):
+        return print("Not yet: it changes the array it was given; others may still need the logits.")
+    for shape in ((4,), (2, 3, 4, 5)):
+        other = np.random.RandomState(1).normal(size=shape).astype("float32")
+        result = _result(answer, other, like=shape)
+        if result is None:
+            return
+        powers = np.exp(other)
+        if not _near(result, powers / powers.sum(-1, keepdims=True)):
+            return print(
+                f"Not yet: right for three axes, wrong for shape {shape}: count the axis from the end, axis=-1."
+            )
+    large = _result(answer, logits + 1000, like=logits.shape)
+    if large is None:
+        return
+    if not np.isfinite(large).all():
+        return print(
+            "Not yet: logits of 1000 overflow, e**1000 is infinite; subtract each pixel's largest logit first."
+        )
+    uneven = np.array([[1000.0, 1001.0], [0.0, 1.0]], "float32")
+    own = _result(answer, uneven, like=uneven.shape)
+    if own is None:
+        return
+    if not _near(own, np.exp([[0.0, 1.0]] * 2) / np.exp([0.0, 1.0]).sum()):
+        return print(
+            "Not yet: a pixel with logits 0 and 1 is wrong beside one with 1000 and 1001: subtract each pixel's own "
+            "largest, max(axis=-1, keepdims=True), not one number for all."
+        )
+    print("Right: any shape, any size of logits.")
+
+
+def class_axis(answer):
+    """Is `answer` the axis of the classes in (batch, class, row, col)?"""
+    if answer is None:
+        return print("Not answered yet: replace None by a number, and run the cell again.")
+    hints = {0: "axis 0 is the batch", 2: "axis 2 is the row", 3: "the last axis is the column here", 1: None}
+    try:
+        axis = {-4: 0, -3: 1, -2: 2, -1: 3}.get(int(answer), int(answer))
+        if isinstance(answer, bool) or int(answer) != float(answer) or axis not in hints:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        return print("Not yet: an axis of a 4-D tensor is a whole number from 0 to 3, or from -4 to -1.")
+    if hints[axis]:
+        return print(f"Not yet: {hints[axis]}; the shape is (batch, class, row, col).")
+    print("Right: the classes are axis 1 (or -3, counted from the end).")
+
+
+def reshaped_row(answer, array, shape, row):
+    """Is `answer` row `row` of ``array.reshape(shape)``? (A prediction, made before running it.)"""
+    if answer is None:
+        return print("Not answered yet: replace None by a list of numbers, and run the cell again.")
+    array = np.asarray(array)
+    right = array.reshape(shape)[row]
+    try:
+        answer = np.asarray(answer, float)
+    except (TypeError, ValueError):
+        return print("Not yet: the answer is a list of whole numbers, such as [0, 1, 2].")
+    if answer.shape != right.shape:
+        return print(f"Not yet: a row of {tuple(shape)} has {right.size} numbers.")
+    mistakes = {
+        "that is what a transpose gives; reshape keeps the order of memory and only cuts it elsewhere": (
+            array.reshape(array.shape[0], -1).T[row]
+        ),
+        f"that is row 0; row {row} begins where row 0 ends": array.reshape(shape)[0],
+        f"count rows from 0: that is row {row - 1}": array.reshape(shape)[row - 1],
+    }
+    if (answer == right).all():
+        return print(f"Right: {right.tolist()}, the ribbon's next {right.size} numbers.")
+    print(f"Not yet: {_which(answer, mistakes, 'write the ribbon down, cut it into equal rows, and take that row')}.")
+
+
+def pixel_rows(answer):
+    """Is `answer` a function from scores (batch, class, row, col) to (batch, pixel, class), pixels row by row?"""
+    tags = np.arange(2 * 4 * 2 * 3).reshape(2, 4, 2, 3).astype("float32")
+    shape = (2, 6, 4)
+    mistakes = {
+        "same shape, other meaning: a plain reshape leaves four pixels of one class in a row": tags.reshape(shape),
+        "the pixels run down the columns: keep row before col": tags.transpose(0, 3, 2, 1).reshape(shape),
+        "the images of the batch are mixed: axis 0 must stay where it is": tags.transpose(2, 3, 0, 1).reshape(shape),
+        "the images of the batch come out in another order: axis 0 must stay as it is": (
+            tags[::-1].transpose(0, 2, 3, 1).reshape(shape)
+        ),
+        "the classes come out in reverse": tags[:, ::-1].transpose(0, 2, 3, 1).reshape(shape),
+    }
+    if np.shape(_quiet(answer, tags)) == (2, 4, 6):
+        return print("Not yet: that is (batch, class, pixel), halfway: now swap the last two axes.")
+    result = _result(answer, tags, like=shape)
+    if result is None:
+        return
+    if not _near(result, tags.transpose(0, 2, 3, 1).reshape(shape)):
+        return print(f"Not yet: {_which(result, mistakes, 'each row must hold one pixel under all its classes')}.")
+    print("Right: every row is one pixel, every column one class.")
+
+
+def _quiet(answer, *arguments):
+    """What a function returns, as an array; None if it fails."""
+    try:
+        return np.asarray(answer(*arguments), float)
+    except Exception:
+        return None
+
+
+def _result(answer, argument, like):
+    """What the reader's function returns, as a float array of the shape `like`; or None, having said what is wrong."""
+    if not callable(answer):
+        return print(f"The answer is a function, and this is {type(answer).__name__}: write it with def.")
+    try:
+        with np.errstate(all="ignore"):
+            result = answer(argument)
+    except Exception as error:
+        return print(
+            f"Not yet: for an array of shape {np.shape(argument)} it stops with {type(error).__name__}: {error}."
+        )
+    if result is None:
+        return print("Not answered yet: the function returns None. Replace it by your code, and run the cell again.")
+    try:
+        with np.errstate(all="ignore"):
+            result = np.asarray(result, float)
+    except (TypeError, ValueError):
+        return print(f"Not yet: the result is {type(result).__name__}, not an array of numbers.")
+    if result.shape != tuple(like):
+        return print(f"Not yet: the result has shape {result.shape}, not {tuple(like)}.")
+    return result
+
+
+def _near(a, b):
+    return a.shape == np.shape(b) and np.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def _which(result, mistakes, otherwise):
+    return next((what for what, value in mistakes.items() if _near(result, np.asarray(value, float))), otherwise)

@@ -1,0 +1,32 @@
+"""Runs a notebook's code cells here, so that a test can look at what they leave behind."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import nbformat
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+def run(name, monkeypatch, upto=None, **environment):
+    """Executes the code cells of a notebook, in its folder, at fast pace.
+
+    Args:
+        upto: the id of the last cell to run; None for all.
+
+    Returns:
+        The variables, and {cell id: what it printed}.
+    """
+    monkeypatch.chdir(NOTEBOOKS)
+    for variable, value in {"SERIES_PACE": "fast", "SERIES_DATA": "scenes", **environment}.items():
+        monkeypatch.setenv(variable, value)
+    variables, printed = {"__name__": name}, {}
+    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                exec(compile(cell.source, f"{name}:{cell.id}", "exec"), variables)
+            printed[cell.id] = out.getvalue()
+            if cell.id == upto:
+                break
+    return variables, printed
