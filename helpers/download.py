@@ -250,6 +250,7 @@ def _in_words(error):
     text = f"{type(error).__name__} {error}".lower()
     for sign, words in (
         ("certificate", "has a certificate that this machine does not trust"),
+        ("sslerror", "does not speak https"),
         ("resol", "could not be found from here (no network?)"),
         ("getaddrinfo", "could not be found from here (no network?)"),
         ("proxy", "was not reached through the proxy"),

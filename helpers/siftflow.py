@@ -169,7 +169,10 @@ class SiftFlow:
         path = self.root / "TestSet1.txt"
         if not path.exists():
             raise SiftFlowError(f"{path} is missing, and with it the standard split: copy it from the data set.")
-        names = read_test_list(path)
+        try:
+            names = read_test_list(path)
+        except OSError as error:
+            raise SiftFlowError(f"{path} cannot be read ({error.strerror}): {self._cure}.") from error
         unknown = sorted(names - self._images.keys())
         if unknown:
             raise SiftFlowError(

@@ -421,6 +421,7 @@ class _Filling:
         """Copies of the data set elsewhere, and archives of it where a reader would put them."""
         named = os.environ.get("SIFTFLOW_DIR")
         copies = [siftflow.locate(named) if named else None, *siftflow.places(), siftflow.locate(DRIVE)]
+        copies.append(siftflow.locate(self.place))  # a folder in a folder of its name, as some unpackers make
         copies = [path for path in copies if path and not (path / SCENES_MARKER).exists()]
         for folder in dict.fromkeys([self.place.parent, siftflow.data_folder(), DRIVE]):
             with contextlib.suppress(OSError):

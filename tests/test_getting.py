@@ -429,7 +429,7 @@ FAULTS = {
         lambda _: [Play(302, {"Location": "file:///etc/passwd"})] * 9, ("not an address that works",)),
     "a connection refused": Fault(address="http://127.0.0.1:{closed}" + ZIP, said=("refused the connection",)),
     "no such host": Fault(address="http://host.invalid" + ZIP, said=("could not be found",)),
-    "https where http is spoken": Fault(address="https://127.0.0.1:{port}" + ZIP, said=("could not be read",)),
+    "https where http is spoken": Fault(address="https://127.0.0.1:{port}" + ZIP, said=("does not speak https",)),
     "not HTTP at all": Fault(lambda _: [Play(noise=b"SSH-2.0-OpenSSH_9.6\r\n")] * 9, ("closed the connection",)),
     "a corrupt zip": instead(lambda m: m.archive.replace(b"PK\1\2", b"PK??"), "damaged zip archive"),
     "a zip cut off where it lies": instead(lambda m: m.archive[:-400], "cut off before its end"),
@@ -1112,7 +1112,7 @@ def test_a_full_disk(world, mounting, faults, tmp_path, when):
         assert starts[::2] == [0] * len(free) and starts[1::2] == parts
         again = sum(part - start for part, start in zip(parts, starts[1::2], strict=True))
     told = results[1][0].replace(str(disk), "…")
-    faults[f"a full disk {when}, at {len(free)} bytes"] = (told, f"{again} of what is stored", "whole, goes on")
+    faults[f"a full disk {when}, {len(free)} times"] = (told, f"{again} of what is stored", "whole, goes on")
 
 
 def test_a_disk_that_is_read_only(world, mounting, tmp_path):
@@ -1758,6 +1758,13 @@ def test_the_folder_is_a_file(world, tmp_path):
     sentence(world.get(tmp_path / "file"), tmp_path / "file", "name another folder")
     sentence(world.get(tmp_path / "file" / "SiftFlowDataset"), tmp_path / "file", "name another folder")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_unpacked_into_one_of_its_name_is_used(world):
+    """As some unpackers do: data/SiftFlowDataset/SiftFlowDataset/."""
+    world.made.write(world.place / "SiftFlowDataset")
+    assert world.get() is None
+    assert siftflow.verify(world.place).whole and not world.server.log
 
 
 def test_the_home_folder_is_understood(world, tmp_path, monkeypatch):
