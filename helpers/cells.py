@@ -167,7 +167,7 @@ def frames(panels, notes=None):
         panels, notes: as in `tensors`; arrays of the same size. `notes` may be a function of how many have been read.
 
     Returns:
-        The bytes of a GIF that runs three times, and rests on the whole at the end.
+        The bytes of a GIF that starts again for ever, and rests on the whole at each end. See `draw.movie`.
     """
     pictures = []
     for read in range(1, panels[0][1].size + 1):
@@ -179,7 +179,7 @@ def frames(panels, notes=None):
     pictures = [picture.quantize(palette=table, dither=Image.Dither.NONE) for picture in pictures]
     file, last = io.BytesIO(), len(pictures) - 1
     pictures[0].save(
-        file, format="gif", save_all=True, append_images=pictures[1:], loop=2, duration=[600] * last + [3000]
+        file, format="gif", save_all=True, append_images=pictures[1:], loop=0, duration=[600] * last + [3000]
     )
     return file.getvalue()
 

@@ -3,6 +3,8 @@
 All take plain arrays; a mask is uint8 (row, col) of classes 0-32 and 255 for void, which is drawn black.
 """
 
+import base64
+import html
 import io
 
 import matplotlib.pyplot as plt
@@ -20,6 +22,15 @@ def show(figure, alt):
     from IPython import display
 
     display.display(display.Image(png(figure), format="png", alt=alt))
+
+
+def movie(gif, alt):
+    """Displays an animation, the bytes of a GIF, in the notebook and in every page that is saved from it."""
+    from IPython import display
+
+    # As HTML, because nbconvert leaves a picture of type image/gif out of its pages.
+    source = base64.b64encode(gif).decode()
+    display.display(display.HTML(f'<img alt="{html.escape(alt)}" src="data:image/gif;base64,{source}">'))
 
 
 def png(figure, crop=True):

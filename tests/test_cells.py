@@ -1,6 +1,8 @@
 """helpers.cells and helpers.play: pictures of small tensors, and pictures that follow sliders."""
 
+import base64
 import io
+import re
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -181,6 +183,16 @@ def test_frames_are_one_per_element_and_differ():
         seen.add(movie.convert("RGB").tobytes())
     assert len(seen) == 6
     assert movie.info["duration"] >= 2000  # rests at the end
+
+
+def test_a_movie_is_in_the_page_itself(monkeypatch):
+    """As HTML: nbconvert would leave an output of type image/gif out."""
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    gif = cells.frames([("a", cells.tagged(2, 1, 2))])
+    draw.movie(gif, 'a "quoted" <alt>')
+    assert base64.b64decode(re.search(r'src="data:image/gif;base64,(.*?)"', shown[0].data)[1]) == gif
+    assert 'alt="a &quot;quoted&quot; &lt;alt&gt;"' in shown[0].data
 
 
 # ---- play
