@@ -410,7 +410,7 @@ class _Filling:
         def file_by_file():
             while singles and len(self.need) <= _FEW:
                 source = singles.pop(0)
-                yield f"{source.name}, file by file,", lambda source=source: self._take_files(source)
+                yield f"{source.name} (file by file)", lambda source=source: self._take_files(source)
 
         for source in sorted(SOURCES, key=lambda source: not self._archive(source.archive).exists()):
             yield from file_by_file()
