@@ -12,8 +12,9 @@ In each, 0 is unlabelled and 1-33 are the classes. Nothing here trusts its input
 is looked at before memory is given.
 
 The MATLAB format is read and written here, from MathWorks' description (*MAT-File Level 5 File Format*), because with
-SciPy 1.17 a single wrong byte could end the process with a segmentation fault, a file of half a megabyte could fill
-gigabytes, and files written from several threads came out damaged. Needs NumPy; neither Keras nor TensorFlow.
+SciPy 1.17 a single wrong byte could end the process with a segmentation fault, a file of half a megabyte could take
+most of a gigabyte of memory, and files written from several threads came out damaged. Needs NumPy; neither Keras nor
+TensorFlow.
 """
 
 import io
