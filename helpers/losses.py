@@ -4,8 +4,13 @@ All take labels (batch, row, col) of whole numbers, 0 … C-1 or 255 for void, a
 masks, no softmax in the model. A void pixel adds nothing to the value and gets a gradient of exactly 0; a batch of
 nothing but void has loss 0. Arithmetic is in float32, whatever precision the network computes in.
 
-A loss is averaged over the valid pixels of the batch it is given. Under `tf.distribute.MirroredStrategy` that is each
-replica's own share: the average of the replicas equals one device's loss when their void counts are equal.
+A loss is averaged over the valid pixels of the whole batch. Under `tf.distribute.MirroredStrategy` each replica sees a
+share of it; what is counted is then added up over the replicas, so that two devices give the loss and the gradient of
+one, however the void, and the classes, are spread over them.
+
+Labels that are no class are refused with a `ValueError` where values are known, and end a running graph with an
+error. A graph compiled by XLA (what `fit` does on a GPU) drops every assertion: there the loss becomes NaN, never a
+number that looks like a loss.
 """
 
 import keras
@@ -15,14 +20,16 @@ from keras import ops
 from helpers.siftflow import VOID
 
 
-class _PixelLoss(keras.losses.Loss):
-    """What the losses share: the checks, and the split of labels into classes and a validity mask."""
+class _Pixels:
+    """One batch, checked, and what several losses need of it, computed once.
 
-    def __init__(self, name, **kwargs):
-        super().__init__(name=name, dtype="float32", **kwargs)
+    Attributes:
+        logits: float32 (batch, row, col, class). classes: int32 (batch, row, col), 0 where void.
+        valid: float32 (batch, row, col), 1 or 0 for void; NaN where a label is no class.
+        cross_entropy: float32 (batch, row, col), -log of the probability of `classes`.
+    """
 
-    def _classes_and_mask(self, labels, logits):
-        """labels -> class int32 (batch, row, col) with void set to 0, valid float32 (batch, row, col)."""
+    def __init__(self, labels, logits):
         if len(labels.shape) == 4 and labels.shape[-1] == 1:
             labels = ops.squeeze(labels, axis=-1)
         if len(logits.shape) != 4 or len(labels.shape) != 3:
@@ -36,15 +43,54 @@ class _PixelLoss(keras.losses.Loss):
                 f"Labels {tuple(labels.shape)} and logits {tuple(logits.shape)} cover different pixels: "
                 "resize the labels (nearest) to the network's output, or the logits (bilinear) to the labels."
             )
-        valid = labels != VOID
-        _check_range(labels, valid, n_classes=logits.shape[-1])
-        classes = ops.cast(ops.where(valid, labels, ops.zeros_like(labels)), "int32")
-        return classes, ops.cast(valid, "float32")
+        self.logits, self.n_classes = logits, logits.shape[-1]
+        void = labels == VOID
+        wrong = ops.logical_not(void) & ((labels < 0) | (labels >= self.n_classes) | (labels != ops.floor(labels)))
+        _refuse(labels, wrong, self.n_classes)
+        self.classes = ops.cast(ops.where(void | wrong, ops.zeros_like(labels), labels), "int32")
+        self.valid = ops.where(wrong, np.float32("nan"), ops.cast(ops.logical_not(void), "float32"))
+        self.cross_entropy = ops.sparse_categorical_crossentropy(self.classes, logits, from_logits=True)
+        self._by_class = None
+
+    def by_class(self):
+        """Of each class, over the valid pixels: how many there are, the sum of its probability p, and the sum of p over
+        the pixels whose true class it is. (3, class)."""
+        if self._by_class is None:
+            p = ops.softmax(self.logits, axis=-1)
+            of_true = ops.exp(-self.cross_entropy) * self.valid  # the true class's p, without a one-hot
+            predicted = ops.sum(ops.matmul(ops.expand_dims(self.valid, 2), p), axis=(0, 1, 2))
+            self._by_class = _over_replicas(
+                ops.stack([self._sum_by_class(self.valid), predicted, self._sum_by_class(of_true)])
+            )
+        return self._by_class
+
+    def _sum_by_class(self, values):
+        """Adds (batch, row, col) up by true class: (class,).
+
+        Row by row, and then the rows: float32 forgets the small one when a long sum meets it.
+        """
+        batch, rows, _ = ops.shape(self.classes)
+        row = ops.reshape(ops.arange(batch * rows, dtype="int32"), (batch, rows, 1))
+        bins = ops.reshape(row * self.n_classes + self.classes, (-1,))
+        sums = ops.segment_sum(ops.reshape(values, (-1,)), bins, num_segments=batch * rows * self.n_classes)
+        return ops.sum(ops.reshape(sums, (batch, rows, self.n_classes)), axis=(0, 1))
+
+
+class _PixelLoss(keras.losses.Loss):
+    """A loss of `_Pixels`: `of` returns values whose mean, which Keras takes, is the loss."""
+
+    def __init__(self, name, **kwargs):
+        super().__init__(name=name, dtype="float32", **kwargs)
+
+    def call(self, y_true, y_pred):
+        return self.of(_Pixels(y_true, y_pred))
 
 
 @keras.saving.register_keras_serializable(package="per_pixel")
 class CrossEntropy(_PixelLoss):
     """Minus the log of the probability given to each pixel's true class, averaged over the valid pixels.
+
+    0 when every pixel is certain and right; ln(C) for uniform probabilities; without bound for the certain and wrong.
 
     Args:
         class_weights: one non-negative number per class, or None for all 1; see `class_weights`. A weighted sum is
@@ -60,16 +106,15 @@ class CrossEntropy(_PixelLoss):
                 raise ValueError(f"Class weights are one finite number >= 0 per class; got {class_weights}.")
         self.class_weights = class_weights
 
-    def call(self, y_true, y_pred):
-        classes, valid = self._classes_and_mask(y_true, y_pred)
-        per_pixel = ops.sparse_categorical_crossentropy(classes, y_pred, from_logits=True)
+    def of(self, pixels):
+        per_pixel = pixels.cross_entropy
         if self.class_weights is not None:
-            if len(self.class_weights) != y_pred.shape[-1]:
-                raise ValueError(f"{len(self.class_weights)} class weights for {y_pred.shape[-1]} classes of logits.")
-            per_pixel = per_pixel * ops.take(self.class_weights, classes)
+            if len(self.class_weights) != pixels.n_classes:
+                raise ValueError(f"{len(self.class_weights)} class weights for {pixels.n_classes} classes of logits.")
+            per_pixel = per_pixel * ops.take(self.class_weights, pixels.classes)
         # Keras averages what a loss returns over *all* pixels; the factor makes it the average over the valid ones.
-        all_pixels = ops.cast(ops.size(valid), "float32")
-        return per_pixel * valid * (all_pixels / ops.maximum(ops.sum(valid), 1.0))
+        all_pixels = ops.cast(ops.size(pixels.valid), "float32") * _replicas()
+        return per_pixel * pixels.valid * (all_pixels / ops.maximum(_over_replicas(ops.sum(pixels.valid)), 1.0))
 
     def get_config(self):
         weights = None if self.class_weights is None else self.class_weights.tolist()
@@ -85,24 +130,24 @@ class Dice(_PixelLoss):
         loss_c = 1 - (2 * sum(p * g) + smooth) / (sum(p) + sum(g) + smooth)
 
     A class nobody labelled in this batch has no overlap to measure, so it is left out of the average. 0 when every
-    pixel is certain and right; near 1 when every pixel is certain and wrong.
+    pixel is certain and right. When every pixel is certain and wrong, a class of n pixels, given to m others, costs
+    1 - smooth / (n + m + smooth): 1 but for the smoothing.
+
+    Args:
+        smooth: a number >= 0, in pixels. It keeps the slope finite for a class of few pixels.
     """
 
     def __init__(self, smooth=1.0, name="dice", **kwargs):
         super().__init__(name=name, **kwargs)
+        if not 0 <= smooth < float("inf"):
+            raise ValueError(f"smooth is a finite number >= 0; got {smooth}.")
         self.smooth = smooth
 
-    def call(self, y_true, y_pred):
-        classes, valid = self._classes_and_mask(y_true, y_pred)
-        valid = ops.expand_dims(valid, axis=-1)
-        truth = ops.one_hot(classes, y_pred.shape[-1], dtype="float32") * valid
-        probability = ops.softmax(y_pred, axis=-1) * valid
-        pixels = (0, 1, 2)  # batch, row, col: what is left is one number per class
-        overlap = ops.sum(probability * truth, axis=pixels)
-        size_of_truth = ops.sum(truth, axis=pixels)
-        size_of_both = ops.sum(probability, axis=pixels) + size_of_truth
-        loss = 1.0 - (2.0 * overlap + self.smooth) / (size_of_both + self.smooth)
-        present = ops.cast(size_of_truth > 0, "float32")
+    def of(self, pixels):
+        truth, probability, overlap = ops.unstack(pixels.by_class())
+        # Below float32's smallest number there is neither probability nor truth; without smoothing that would be 0/0.
+        loss = 1.0 - (2.0 * overlap + self.smooth) / ops.maximum(probability + truth + self.smooth, 1e-30)
+        present = ops.where(truth == 0, 0.0, 1.0)
         mean = ops.sum(loss * present) / ops.maximum(ops.sum(present), 1.0)
         return ops.reshape(mean, (1, 1, 1))  # not a scalar: Keras shares only arrays out among replicas
 
@@ -111,15 +156,22 @@ class Dice(_PixelLoss):
 
 
 @keras.saving.register_keras_serializable(package="per_pixel")
-class Sum(keras.losses.Loss):
-    """The sum of several losses of this module, such as ``Sum([CrossEntropy(), Dice()])``."""
+class Sum(_PixelLoss):
+    """The sum of several losses of this module, such as ``Sum([CrossEntropy(), Dice()])``.
+
+    Cheaper than adding them up outside: what they share is computed once.
+    """
 
     def __init__(self, losses, name="sum", **kwargs):
-        super().__init__(name=name, dtype="float32", **kwargs)
+        super().__init__(name=name, **kwargs)
         self.losses = list(losses)
+        others = [loss for loss in self.losses if not isinstance(loss, _PixelLoss)]
+        if others or not self.losses:
+            what = f"{others[0]!r} is none" if others else "the list is empty"
+            raise ValueError(f"Sum takes a list of losses of helpers.losses, and {what}.")
 
-    def call(self, y_true, y_pred):
-        return sum(loss.call(y_true, y_pred) for loss in self.losses)
+    def of(self, pixels):
+        return sum(loss.of(pixels) for loss in self.losses)
 
     def get_config(self):
         losses = [keras.saving.serialize_keras_object(loss) for loss in self.losses]
@@ -127,8 +179,8 @@ class Sum(keras.losses.Loss):
 
     @classmethod
     def from_config(cls, config):
-        losses = [keras.saving.deserialize_keras_object(loss) for loss in config.pop("losses")]
-        return cls(losses, **config)
+        losses = [keras.saving.deserialize_keras_object(loss) for loss in config["losses"]]
+        return cls(**{**config, "losses": losses})
 
 
 def class_weights(pixel_counts, scheme):
@@ -160,13 +212,9 @@ def class_weights(pixel_counts, scheme):
     return np.where(seen, weights, 1.0).astype("float32")
 
 
-def _check_range(labels, valid, n_classes):
-    """Refuses labels that are no class: at once where values are known, else when the graph runs.
-
-    A graph compiled by XLA drops the check, as it drops every assertion.
-    """
+def _refuse(labels, wrong, n_classes):
+    """Refuses labels that are no class: at once where values are known, else when the graph runs."""
     message = f"Labels must be whole numbers, 0 to {n_classes - 1} for this model's {n_classes} classes or 255 for void"
-    wrong = ops.logical_and(valid, (labels < 0) | (labels >= n_classes) | (labels != ops.floor(labels)))
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -178,3 +226,22 @@ def _check_range(labels, valid, n_classes):
     if bool(ops.any(wrong)):
         bad = np.asarray(ops.convert_to_numpy(labels))[np.asarray(ops.convert_to_numpy(wrong))]
         raise ValueError(f"{message}; found {bad[0]:g} at {bad.size} pixels.")
+
+
+def _replicas():
+    """How many replicas of a `tf.distribute` strategy compute this step together; 1 without one."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    return replica.num_replicas_in_sync if replica else 1
+
+
+def _over_replicas(sums):
+    """Adds up over the replicas of a `tf.distribute` strategy, value and gradient; elsewhere returns its argument."""
+    if _replicas() == 1:
+        return sums
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, sums)
