@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 FIRST := $(firstword $(sort $(wildcard notebooks/0*.ipynb)))
 export JUPYTER_PREFER_ENV_PATH = 1
-.PHONY: help run lab data test execute lint clean setup setup-dev
+.PHONY: help run lab data test bench execute lint clean setup setup-dev
 .NOTPARALLEL:
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo 'make lab      opens the notebooks in JupyterLab'
 	@echo 'make data     gets the SiftFlow photographs, for the full run (140 MB; see data/README.md)'
 	@echo 'make test     runs the tests, every notebook included'
+	@echo 'make bench    times losses and scores against what Keras has for the same (a minute)'
 	@echo 'make execute  re-runs the committed notebooks whose code changed, and saves them'
 	@echo 'make lint     says what ruff would change (ruff check, ruff format)'
 	@echo 'make clean    removes what these wrote (build/ and caches), not .venv and not data/'
@@ -44,6 +45,9 @@ data: setup
 
 test: setup-dev
 	@$(PY) -m pytest $(ARGS)
+
+bench: setup-dev
+	@$(PY) tools/bench.py $(ARGS)
 
 execute: setup-dev
 	@$(PY) tools/notebooks.py execute $(ARGS)

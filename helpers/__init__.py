@@ -15,12 +15,14 @@ def start():
         The pace, from the environment variable ``SERIES_PACE``: "full", or "fast" for a check that everything runs
         (the same cells and figures, with fewer scenes and epochs).
     """
-    with _silent_stderr():
+    with silence():
         import keras
 
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
+            # A lesson trains many small networks; TensorFlow takes them for one that is compiled again and again.
+            tf.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
             for gpu in tf.config.list_physical_devices("GPU"):  # leave room on the card for other notebooks
                 with contextlib.suppress(RuntimeError):  # already in use: too late, and no harm
                     tf.config.experimental.set_memory_growth(gpu, True)
@@ -54,8 +56,8 @@ def has_gpu():
 
 
 @contextlib.contextmanager
-def _silent_stderr():
-    """Sends what C++ libraries write to the process' standard error to nowhere; Python's errors still come through."""
+def silence():
+    """Within it, what C++ libraries write to standard error goes nowhere; Python's errors still come through."""
     sys.stderr.flush()
     before = os.dup(2)
     try:

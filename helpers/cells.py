@@ -13,6 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from helpers import draw
+from helpers.siftflow import VOID
 
 CLASS_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # after Okabe and Ito
 BASE = 100  # in `tensors`, a cell's value is BASE * class + pixel
@@ -39,7 +40,7 @@ def maps(panels, mark=None):
     Args:
         panels: (title, array) or (title, array, "classes") each. The array is one of
 
-            - int (row, col): labels, each pixel in its class's colour;
+            - int (row, col): labels, each pixel in its class's colour; 255, void, black;
             - float (row, col): a number for each pixel;
             - float (row, col, channel): all of a pixel's numbers side by side, darker for larger ones: grey, or with
               "classes" each in its class's colour.
@@ -72,7 +73,8 @@ def _checked_map(title, array, *kind):
             f"{title}: there are NaNs or infinities in it, which have no shade: look where they come from."
         )
     labels = array.ndim == 2 and array.dtype.kind in "iub"
-    classes = int(array.max()) + 1 if labels else array.shape[2] if kind and array.ndim == 3 else 1
+    known = array[array != VOID] if labels else array
+    classes = int(known.max(initial=0)) + 1 if labels else array.shape[2] if kind and array.ndim == 3 else 1
     if classes > len(CLASS_COLOURS) or (labels and array.min() < 0):
         raise ValueError(f"{title}: there are colours for classes 0 to {len(CLASS_COLOURS) - 1} only.")
     return array
@@ -90,11 +92,12 @@ def _draw_map(axis, array, classes, mark):
     cell, form = wide / strips.shape[2], "{:.0f}" if (array == np.round(array)).all() else "{:.2f}"
     for (r, c, k), value in np.ndenumerate(strips):
         if labels:
-            colour, text = to_rgb(CLASS_COLOURS[value]), str(value)
+            colour, text = ((0, 0, 0), "void") if value == VOID else (to_rgb(CLASS_COLOURS[value]), str(value))
         else:
             share = (value - low) / (high - low) if high - low > 0.005 else 0.3
             full = to_rgb(CLASS_COLOURS[k]) if classes else (0.35, 0.35, 0.35)
-            colour, text = tuple(1 - (0.12 + 0.88 * share) * (1 - part) for part in full), form.format(value)
+            colour = tuple(1 - (0.12 + 0.88 * share) * (1 - part) for part in full)
+            text = form.format(value).replace("-0.00", "0.00")
         _cell(axis, c * wide + k * cell, r, cell, colour, text, 8 if len(text) > 2 else 11)
     for r, c in np.ndindex(array.shape[:2]):
         axis.add_patch(Rectangle((c * wide, r), wide, 1, fill=False, edgecolor="white", linewidth=4, zorder=2))

@@ -160,6 +160,92 @@ def pixel_rows(answer):
     print("Right: every row is one pixel, every column one class.")
 
 
+def weighted_loss(answer):
+    """Is `answer` a function of labels (batch, row, col), logits (batch, row, col, 4) and weights (4,) that returns the
+    weighted cross-entropy, averaged over the valid pixels?"""
+    random = np.random.RandomState(0)
+    labels, logits = random.randint(0, 4, (2, 4, 5)), random.normal(size=(2, 4, 5, 4)).astype("float32")
+    labels[0, :2], labels[1, 0, 1] = 255, 255
+    weights = np.array([1, 2, 4, 50], "float32")
+    result = _result(answer, labels, logits, weights, like=())
+    if result is None:
+        return
+    valid, truth = labels != 255, np.eye(4)[np.where(labels == 255, 0, labels)]
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    loss, weight = -np.log((p * truth).sum(-1)), (weights * truth).sum(-1)
+    total, n = (weight * loss)[valid].sum(), valid.sum()
+    posted = ((weights * p).sum(-1) * loss)[valid].sum()
+    mistakes = {
+        "its weight still comes from the prediction, p: a pixel's weight is that of its true class": posted / n,
+        "its weight comes from the prediction, p, and nothing is divided by the number of valid pixels": posted,
+        "right weights, but a sum: it grows with the image. Divide by the number of valid pixels": total,
+        "that divides by all pixels: void must count in neither sum": total / valid.size,
+        "that divides by the sum of the weights; here by the number of valid pixels": total / weight[valid].sum(),
+        "no weight in it: every pixel counts the same": loss[valid].mean(),
+        "void counts as class 0: leave those pixels out of both sums": (weight * loss).mean(),
+        "void counts as class 0 above the line: leave those pixels out of both sums": (weight * loss).sum() / n,
+        "that is minus the loss: a logarithm of a probability is negative": -total / n,
+        "the weight is also inside the logarithm's sum: it multiplies once": (weight**2 * loss)[valid].sum() / n,
+    }
+    if not _near(result, total / n):
+        if np.isnan(result):
+            return print(
+                "Not yet: the result is NaN. Void is 255, which is no class: give it no weight, not a logarithm."
+            )
+        otherwise = "sum weight x cross-entropy over the valid pixels, and divide by how many there are"
+        return print(f"Not yet: {_which(result, mistakes, otherwise)}.")
+    void = _result(answer, np.full_like(labels, 255), logits, weights, like=())
+    if void is None:
+        return
+    hint = "" if np.isfinite(void) else " (A batch of nothing but void gives 0/0: ops.maximum(..., 1) mends that, too.)"
+    print(f"Right: the weight is the true class's, and void has none.{hint}")
+
+
+def dice(answer):
+    """Is `answer` a function of labels (batch, row, col) and probabilities (batch, row, col, 3) that returns the Dice
+    loss, averaged over the classes present, void left out?"""
+    random = np.random.RandomState(0)
+    labels, p = random.randint(0, 2, (2, 4, 5)), random.random_sample((2, 4, 5, 3)) + 0.1
+    labels[0, :2], labels[1, 0, 1] = 255, 255  # and class 2 is absent
+    p = (p / p.sum(-1, keepdims=True)).astype("float32")
+    result = _result(answer, labels, p, like=())
+    if result is None:
+        return
+    truth, valid = (labels[..., None] == np.arange(3)).astype(float), (labels != 255)[..., None]
+
+    def classes(p, axis=(0, 1, 2)):
+        overlap, size, guess = (truth * p).sum(axis), truth.sum(axis), p.sum(axis)
+        with np.errstate(all="ignore"):
+            return {
+                "dice": 1 - 2 * overlap / (size + guess),
+                "iou": 1 - overlap / (size + guess - overlap),
+                "half": 1 - overlap / (size + guess),
+            }
+
+    per_class, with_void = classes(p * valid), classes(p)
+    overlap = (truth * p).sum()
+    right = per_class["dice"][:2].mean()
+    mistakes = {
+        "class 2 is absent from these labels, and counts as a loss of 1: average over the classes present": (
+            per_class["dice"].mean()
+        ),
+        "void pixels' probabilities are in the sum: multiply p by the mask": with_void["dice"][:2].mean(),
+        "void is counted, and the absent class too": with_void["dice"].mean(),
+        "that is the score; the loss is 1 minus it": 1 - right,
+        "that is the loss of IoU: Dice has twice the overlap over the sum of both sizes": per_class["iou"][:2].mean(),
+        "the overlap counts twice: 2 * sum(p * g)": per_class["half"][:2].mean(),
+        "one sum over all classes: that is 1 - mean p. Keep the class axis": 1 - 2 * overlap / (2 * valid.sum()),
+        "one Dice per image: sum over the batch as well": np.nanmean(classes(p * valid, (1, 2))["dice"][:, :2]),
+        "that is a sum over the classes: average them": 2 * right,
+    }
+    if not _near(result, right):
+        if np.isnan(result):
+            return print("Not yet: NaN. A class without pixels divides 0 by 0, or void was taken for a class.")
+        otherwise = "for each class 1 - 2 sum(p g) / (sum(p) + sum(g)), sums over batch, row and col"
+        return print(f"Not yet: {_which(result, mistakes, otherwise)}.")
+    print("Right: classes apart, void out, absent classes out.")
+
+
 def _quiet(answer, *arguments):
     """What a function returns, as an array; None if it fails."""
     try:
@@ -168,16 +254,16 @@ def _quiet(answer, *arguments):
         return None
 
 
-def _result(answer, argument, like):
+def _result(answer, *arguments, like):
     """What the reader's function returns, as a float array of the shape `like`; or None, having said what is wrong."""
     if not callable(answer):
         return print(f"The answer is a function, and this is {type(answer).__name__}: write it with def.")
     try:
         with np.errstate(all="ignore"):
-            result = answer(argument)
+            result = answer(*arguments)
     except Exception as error:
         return print(
-            f"Not yet: for an array of shape {np.shape(argument)} it stops with {type(error).__name__}: {error}."
+            f"Not yet: for an array of shape {np.shape(arguments[0])} it stops with {type(error).__name__}: {error}."
         )
     if result is None:
         return print("Not answered yet: the function returns None. Replace it by your code, and run the cell again.")

@@ -77,13 +77,21 @@ class _Pixels:
 
 
 class _PixelLoss(keras.losses.Loss):
-    """A loss of `_Pixels`: `of` returns values whose mean, which Keras takes, is the loss."""
+    """A loss of `_Pixels`: `of` returns it, one number, the same on every replica."""
 
     def __init__(self, name, **kwargs):
         super().__init__(name=name, dtype="float32", **kwargs)
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            raise ValueError(
+                "These losses take no sample_weight, and so no class_weight in fit: give CrossEntropy its "
+                "class_weights, and leave a pixel out by labelling it void, 255."
+            )
+        return super().__call__(y_true, y_pred)
+
     def call(self, y_true, y_pred):
-        return self.of(_Pixels(y_true, y_pred))
+        return ops.reshape(self.of(_Pixels(y_true, y_pred)), (1, 1, 1))  # Keras shares only arrays out among replicas
 
 
 @keras.saving.register_keras_serializable(package="per_pixel")
@@ -112,9 +120,8 @@ class CrossEntropy(_PixelLoss):
             if len(self.class_weights) != pixels.n_classes:
                 raise ValueError(f"{len(self.class_weights)} class weights for {pixels.n_classes} classes of logits.")
             per_pixel = per_pixel * ops.take(self.class_weights, pixels.classes)
-        # Keras averages what a loss returns over *all* pixels; the factor makes it the average over the valid ones.
-        all_pixels = ops.cast(ops.size(pixels.valid), "float32") * _replicas()
-        return per_pixel * pixels.valid * (all_pixels / ops.maximum(_over_replicas(ops.sum(pixels.valid)), 1.0))
+        total, n = ops.unstack(_over_replicas(ops.stack([ops.sum(per_pixel * pixels.valid), ops.sum(pixels.valid)])))
+        return total / ops.maximum(n, 1.0)
 
     def get_config(self):
         weights = None if self.class_weights is None else self.class_weights.tolist()
@@ -148,8 +155,7 @@ class Dice(_PixelLoss):
         # Below float32's smallest number there is neither probability nor truth; without smoothing that would be 0/0.
         loss = 1.0 - (2.0 * overlap + self.smooth) / ops.maximum(probability + truth + self.smooth, 1e-30)
         present = ops.where(truth == 0, 0.0, 1.0)
-        mean = ops.sum(loss * present) / ops.maximum(ops.sum(present), 1.0)
-        return ops.reshape(mean, (1, 1, 1))  # not a scalar: Keras shares only arrays out among replicas
+        return ops.sum(loss * present) / ops.maximum(ops.sum(present), 1.0)
 
     def get_config(self):
         return {"smooth": self.smooth, "name": self.name, "reduction": self.reduction}

@@ -53,6 +53,19 @@ def test_maps_give_classes_their_colours():
     assert np.allclose(scores[1], plt.matplotlib.colors.to_rgb(cells.CLASS_COLOURS[1]))  # the largest: in full
 
 
+def test_maps_draw_void_black_and_say_so():
+    axis = cells.maps([("labels", np.array([[0, 255]]))]).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["0", "void"]
+    assert axis.patches[1].get_facecolor() == (0, 0, 0, 1)
+    only = cells.maps([("labels", np.array([[255, 255]]))]).axes[0]
+    assert [text.get_text() for text in only.texts] == ["void", "void"]
+
+
+def test_maps_have_no_minus_zero():
+    axis = cells.maps([("slopes", np.array([[-0.001, 0.4]]))]).axes[0]
+    assert axis.texts[0].get_text() == "0.00"
+
+
 def test_maps_frame_the_marked_pixel():
     figure = cells.maps([("a", np.zeros((3, 3))), ("b", np.zeros((3, 3, 2)))], mark=(1, 2))
     for axis, wide in zip(figure.axes, (1.25, 2), strict=True):

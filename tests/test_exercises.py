@@ -177,3 +177,134 @@ def test_each_wrong_head_gets_its_hint(said, hint):
     sentence = said(check.pixel_rows, WRONG_HEAD[hint])
     assert hint.lower() in sentence.lower()
     assert not sentence.startswith("Right")
+
+
+# ---- weighted cross-entropy
+
+
+def weighted_loss(weight_from="truth", divide="valid", void="out", power=1):
+    """The exercise of notebook 03, right or with a mistake built in."""
+
+    def loss(labels, logits, weights):
+        p = keras.ops.softmax(logits)
+        classes = np.where(labels == 255, 0, labels)
+        truth = np.eye(4, dtype="float32")[classes]
+        truth = truth * (labels != 255)[..., None] if void == "out" else truth
+        cross_entropy = -keras.ops.sum(truth * keras.ops.log(p), axis=-1)
+        share = {"truth": truth, "p": p, "nothing": truth}[weight_from]
+        weight = keras.ops.sum((1 if weight_from == "nothing" else weights) * share, axis=-1) ** power
+        below = {
+            "valid": float((labels != 255).sum()), "all": labels.size, "one": 1, "weights": keras.ops.sum(weight),
+        }[divide]  # fmt: skip
+        return keras.ops.sum(weight * cross_entropy) / below
+
+    return loss
+
+
+def in_numpy(labels, logits, weights):
+    p, valid = by_hand(logits), labels != 255
+    classes = labels[valid]
+    return (weights[classes] * -np.log(p[valid][np.arange(len(classes)), classes])).sum() / max(len(classes), 1)
+
+
+@pytest.mark.parametrize("answer", [weighted_loss(), in_numpy], ids=["keras", "numpy"])
+def test_weighted_loss_in_any_style(said, answer):
+    assert said(check.weighted_loss, answer).startswith("Right")
+
+
+def test_weighted_loss_of_the_notebooks_solution(said):
+    def solution(labels, logits, weights):
+        p = keras.ops.softmax(logits)
+        truth = keras.ops.one_hot(labels, 4)
+        cross_entropy = -keras.ops.sum(truth * keras.ops.log(p), axis=-1)
+        weight = keras.ops.sum(weights * truth, axis=-1)
+        return keras.ops.sum(weight * cross_entropy) / keras.ops.sum(truth)
+
+    assert said(check.weighted_loss, solution).startswith("Right")
+
+
+WRONG_WEIGHTED = {
+    "Not answered": lambda labels, logits, weights: None,
+    "write it with def": 3,
+    "has shape (2, 4, 5)": lambda labels, logits, weights: np.zeros(labels.shape),
+    "still comes from the prediction, p: a": weighted_loss("p"),
+    "and nothing is divided": weighted_loss("p", divide="one"),
+    "right weights, but a sum": weighted_loss(divide="one"),
+    "divides by all pixels": weighted_loss(divide="all"),
+    "divides by the sum of the weights": weighted_loss(divide="weights"),
+    "no weight in it": weighted_loss("nothing"),
+    "void counts as class 0: leave": weighted_loss(divide="all", void="in"),
+    "void counts as class 0 above": weighted_loss(void="in"),
+    "minus the loss": lambda *a: -in_numpy(*a),
+    "multiplies once": weighted_loss(power=2),
+    "NaN": lambda *a: np.nan,
+    "sum weight x cross-entropy": lambda *a: 17.0,
+    "stops with KeyError": lambda *a: {}["x"],
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG_WEIGHTED)
+def test_weighted_loss_names_the_mistake(said, mistake):
+    sentence = said(check.weighted_loss, WRONG_WEIGHTED[mistake])
+    assert not sentence.startswith("Right") and mistake.lower() in sentence.lower()
+
+
+# ---- Dice
+
+
+def dice_loss(absent="out", void="out", twice=2, axes=(0, 1, 2), score=False, total=False):
+    """The exercise of notebook 04, right or with a mistake built in."""
+
+    def loss(labels, p):
+        g = (labels[..., None] == np.arange(p.shape[-1])).astype("float32")
+        if void == "out":
+            p = p * (labels != 255)[..., None]
+        value = 1 - twice * (p * g).sum(axes) / np.maximum((p + g).sum(axes), 1e-9)
+        value = value[..., g.sum((0, 1, 2)) > 0] if absent == "out" else value
+        value = value.sum() if total else value.mean()
+        return 1 - value if score else value
+
+    return loss
+
+
+def dice_in_keras(labels, p):
+    valid = keras.ops.cast(labels != 255, "float32")[..., None]
+    g = keras.ops.one_hot(np.where(labels == 255, 0, labels), 3) * valid
+    overlap, both = (keras.ops.sum(t, axis=(0, 1, 2)) for t in (p * valid * g, p * valid + g))
+    present = keras.ops.cast(keras.ops.sum(g, axis=(0, 1, 2)) > 0, "float32")
+    return keras.ops.sum(present * (1 - 2 * overlap / both)) / keras.ops.sum(present)
+
+
+@pytest.mark.parametrize("answer", [dice_loss(), dice_in_keras], ids=["numpy", "keras"])
+def test_dice_in_any_style(said, answer):
+    assert said(check.dice, answer).startswith("Right")
+
+
+def iou_loss(labels, p):
+    g, p = (labels[..., None] == np.arange(3)).astype(float), p * (labels != 255)[..., None]
+    overlap, both = (p * g).sum((0, 1, 2)), (p + g).sum((0, 1, 2))
+    return (1 - overlap / (both - overlap))[:2].mean()
+
+
+WRONG_DICE = {
+    "Not answered": lambda labels, p: None,
+    "write it with def": "dice",
+    "has shape (3,)": lambda labels, p: np.zeros(3),
+    "class 2 is absent": dice_loss(absent="in"),
+    "void pixels' probabilities": dice_loss(void="in"),
+    "void is counted, and the absent": dice_loss(absent="in", void="in"),
+    "that is the score": dice_loss(score=True),
+    "loss of IoU": iou_loss,
+    "overlap counts twice": dice_loss(twice=1),
+    "Keep the class axis": dice_loss(axes=None, absent="in"),
+    "One Dice per image": dice_loss(axes=(1, 2)),
+    "a sum over the classes": dice_loss(total=True),
+    "NaN": lambda labels, p: np.nan,
+    "for each class": lambda labels, p: 17.0,
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG_DICE)
+def test_dice_names_the_mistake(said, mistake):
+    sentence = said(check.dice, WRONG_DICE[mistake])
+    assert not sentence.startswith("Right") and mistake.lower() in sentence.lower()

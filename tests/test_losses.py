@@ -58,18 +58,32 @@ def dice(labels, logits, smooth=1.0):
     return value, p * (by_p - (by_p * p).sum(-1, keepdims=True))
 
 
-def both(labels, logits):
-    return tuple(a + b for a, b in zip(cross_entropy(labels, logits), dice(labels, logits), strict=True))
+def both(labels, logits, weights, smooth):
+    parts = cross_entropy(labels, logits, weights), dice(labels, logits, smooth)
+    return tuple(a + b for a, b in zip(*parts, strict=True))
 
 
-WEIGHTS = {2: [0.5, 3.0], 33: np.linspace(0, 4, 33)}
-CASES = {
-    "cross-entropy": (lambda n: CrossEntropy(), cross_entropy),
-    "weighted": (lambda n: CrossEntropy(WEIGHTS[n]), lambda y, z: cross_entropy(y, z, WEIGHTS[z.shape[-1]])),
-    "dice": (lambda n: Dice(), dice),
-    "dice-smooth": (lambda n: Dice(smooth=0.1), lambda y, z: dice(y, z, 0.1)),
-    "sum": (lambda n: Sum([CrossEntropy(), Dice()]), both),
+LOSSES = {  # name: from weights and smooth, the loss; from labels, logits, weights and smooth, its reference
+    "cross-entropy": (lambda w, s: CrossEntropy(), lambda y, z, w, s: cross_entropy(y, z)),
+    "weighted": (lambda w, s: CrossEntropy(w), lambda y, z, w, s: cross_entropy(y, z, w)),
+    "dice": (lambda w, s: Dice(s), lambda y, z, w, s: dice(y, z, s)),
+    "sum": (lambda w, s: Sum([CrossEntropy(w), Dice(s)]), both),
 }
+every_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+def weights(n):
+    return np.linspace(0, 4, n)
+
+
+def make(name, n, smooth=1.0):
+    """The loss of that name for n classes."""
+    return LOSSES[name][0](weights(n), smooth)
+
+
+def reference(name, labels, logits, smooth=1.0):
+    """(value, gradient by the logits) of `make(name, n, smooth)`."""
+    return LOSSES[name][1](labels, logits, weights(logits.shape[-1]), smooth)
 
 
 def sample(n, seed=0, shape=(2, 6, 5), scale=3.0, void=0.25):
@@ -88,71 +102,135 @@ def value_and_gradient(loss, labels, logits):
     return float(value), tape.gradient(value, logits).numpy().astype("float64")
 
 
+def assert_same(found, wanted):
+    """Value to 1e-5, gradient to 1e-4 (1e-6 of its largest number, where it is nearer 0)."""
+    assert found[0] == pytest.approx(wanted[0], rel=1e-5, abs=1e-5)
+    np.testing.assert_allclose(found[1], wanted[1], rtol=1e-4, atol=1e-6 * np.abs(wanted[1]).max())
+
+
+def drawn(seed):
+    """A case drawn at random: (labels, logits, weights, smooth)."""
+    random = np.random.RandomState(seed)
+    n = random.choice([1, 2, 3, 7, 33])
+    shape = random.randint(1, 4), *random.randint(1, 13, 2)
+    present = random.permutation(n)[: random.randint(1, n + 1)]
+    labels = random.choice(present, shape)
+    labels[random.random_sample(shape) < random.choice([0, 0.1, 0.5, 0.9, 1])] = 255
+    logits = random.normal(size=(*shape, n)) * random.choice([0, 0.01, 3, 30])
+    if random.random_sample() < 0.25:
+        logits = np.where(logits > 0, 100, -100)
+    weights = 10 ** random.uniform(-6, 6, n) * (random.random_sample(n) > 0.2)
+    return labels.astype("int32"), logits.astype("float32"), weights.astype("float32"), random.choice([0, 0.1, 1, 50])
+
+
 # ---- values and gradients -------------------------------------------------------------------------------------------
 
-
-@pytest.mark.parametrize("n", [2, 33])
-@pytest.mark.parametrize("case", CASES)
-def test_value_and_gradient_are_the_formulas(case, n):
-    make, reference = CASES[case]
-    labels, logits = sample(n)
-    value, gradient = value_and_gradient(make(n), labels, logits)
-    wanted, slope = reference(labels, logits)
-    assert value == pytest.approx(wanted, rel=1e-5, abs=1e-5)
-    np.testing.assert_allclose(gradient, slope, rtol=1e-4, atol=1e-4 * np.abs(slope).max())
-    assert (gradient[labels == 255] == 0).all() and np.abs(gradient[labels != 255]).max() > 0
+SEEDS = range(60)
+one_class = pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1 of a tensor of shape .*, 1")
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_extreme_logits_stay_finite_and_right(case):
-    make, reference = CASES[case]
-    labels, logits = sample(33)
-    logits = np.where(logits > 0, np.float32(100), np.float32(-100))
-    value, gradient = value_and_gradient(make(33), labels, logits)
-    wanted, slope = reference(labels, logits)
-    assert value == pytest.approx(wanted, rel=1e-5, abs=1e-5)
-    np.testing.assert_allclose(gradient, slope, rtol=1e-4, atol=1e-4 * np.abs(slope).max())
+@one_class
+@pytest.mark.parametrize("seed", SEEDS)
+def test_drawn_cases_are_the_formulas(seed):
+    labels, logits, weights, smooth = drawn(seed)
+    void = labels == 255
+    for make, formulas in LOSSES.values():
+        found = value_and_gradient(make(weights, smooth), labels, logits)
+        assert_same(found, formulas(labels, logits, weights, smooth))
+        assert (found[1][void] == 0).all() and (found[0] == 0 or not void.all())
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_void_pixels_logits_do_not_matter(case):
-    loss = CASES[case][0](33)
+def test_drawn_cases_reach_the_corners():
+    cases = [drawn(seed) for seed in SEEDS]
+    void = [(labels == 255).mean() for labels, *_ in cases]
+    classes = [logits.shape[-1] for _, logits, *_ in cases]
+    seen = [len(np.setdiff1d(labels, 255)) for labels, *_ in cases]
+    assert min(void) == 0 and max(void) == 1 and any(0 < share < 1 for share in void)
+    assert {1, 2, 33} <= set(classes) and any(0 < s < n for s, n in zip(seen, classes, strict=True))
+    assert any((np.abs(logits) == 100).all() for _, logits, *_ in cases)
+    assert {smooth for *_, smooth in cases} >= {0, 1} and any((weights == 0).any() for *_, weights, _ in cases)
+    assert min(w[w > 0].min(initial=1) for *_, w, _ in cases) < 1e-5 and max(w.max() for *_, w, _ in cases) > 1e5
+
+
+@pytest.mark.parametrize("scale", [0, 1])
+def test_full_size_batch_loses_no_digits(scale):
+    labels, logits = sample(33, shape=(8, 256, 256), scale=scale, void=0.08)
+    wanted = dice(labels, logits)[0]
+    assert float(Dice()(labels, logits)) == pytest.approx(wanted, rel=0, abs=1e-5)
+    wanted += cross_entropy(labels, logits)[0]
+    assert float(Sum([CrossEntropy(), Dice()])(labels, logits)) == pytest.approx(wanted, rel=0, abs=1e-5)
+
+
+@one_class
+@pytest.mark.parametrize("n", [1, 2, 5, 33])
+@pytest.mark.parametrize("seed", range(5))
+def test_perfect_and_worst_predictions(n, seed):
+    random = np.random.RandomState(seed)
+    labels = random.choice(random.permutation(n)[: random.randint(1, n + 1)], (2, 12, 12))
+    labels[random.random_sample(labels.shape) < 0.2] = 255
+    right = 200 * one_hot(labels, n).astype("float32") - 100
+    for name in LOSSES:
+        assert float(make(name, n)(labels, right)) == pytest.approx(0, abs=1e-5)
+    if n == 1:
+        return  # there is no wrong class
+    wrong = np.roll(right, 1, axis=-1)
+    truth = one_hot(labels, n).sum((0, 1, 2))
+    present, pixels = truth > 0, truth + np.roll(truth, 1)
+    for smooth in (0, 1, 50):
+        wanted = (1 - smooth / (pixels[present] + smooth)).mean()
+        assert float(Dice(smooth)(labels, wrong)) == pytest.approx(wanted, abs=1e-5)
+    assert float(CrossEntropy()(labels, wrong)) == pytest.approx(200, rel=1e-5)
+    assert float(CrossEntropy()(labels, 0 * wrong)) == pytest.approx(np.log(n), rel=1e-5)
+
+
+@every_loss
+def test_void_pixels_logits_do_not_matter(name):
     labels, logits = sample(33)
     other = np.where((labels == 255)[..., None], np.float32(50) * logits[..., ::-1], logits)
-    assert float(loss(labels, logits)) == float(loss(labels, other))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_all_void_batch_is_exactly_zero(case):
-    labels, logits = np.full((2, 4, 4), 255), sample(33, shape=(2, 4, 4))[1]
-    value, gradient = value_and_gradient(CASES[case][0](33), labels, logits)
-    assert value == 0.0 and (gradient == 0).all()
+    assert float(make(name, 33)(labels, logits)) == float(make(name, 33)(labels, other))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("case", CASES)
-def test_16_bit_logits_are_computed_in_float32(case, dtype):
-    make, reference = CASES[case]
+@every_loss
+def test_16_bit_logits_are_computed_in_float32(name, dtype):
     labels, logits = sample(33)
-    logits = tf.cast(logits, dtype)
-    value = make(33)(labels, logits)
-    assert value.dtype == tf.float32
-    assert float(value) == pytest.approx(reference(labels, tf.cast(logits, "float64").numpy())[0], rel=1e-5)
-    assert np.isfinite(value_and_gradient(make(33), labels, logits)[1]).all()
+    for wide in (logits, np.where(logits > 0, 100, -100), np.where(logits > 1, 60_000, -60_000)):
+        narrow = tf.cast(wide, dtype)
+        value, slope = reference(name, labels, tf.cast(narrow, "float64").numpy())
+        assert make(name, 33)(labels, narrow).dtype == tf.float32
+        found = value_and_gradient(make(name, 33), labels, narrow)
+        assert found[0] == pytest.approx(value, rel=1e-5)
+        np.testing.assert_allclose(found[1], slope, atol=0.01 * np.abs(slope).max())  # itself rounded to 16 bits
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_fit_under_mixed_precision(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        x, y = blocks()
+        model = tiny(Sum([CrossEntropy(), Dice()]))
+        logits = model(x)
+        assert logits.dtype == policy[len("mixed_") :]
+        history = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history["loss"]
+    finally:
+        keras.config.set_dtype_policy(before)
+    wanted = both(y, tf.cast(logits, "float64").numpy(), None, 1)[0]
+    assert history[0] == pytest.approx(wanted, rel=1e-2) and history[1] < history[0]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
-@pytest.mark.parametrize("case", CASES)
-def test_label_dtypes_and_a_last_axis_of_one(case, dtype):
-    loss = CASES[case][0](33)
+@every_loss
+def test_label_dtypes_and_a_last_axis_of_one(name, dtype):
+    loss = make(name, 33)
     labels, logits = sample(33)
     assert float(loss(labels.astype(dtype), logits)) == float(loss(labels, logits))
     assert float(loss(labels[..., None].astype(dtype), logits)) == float(loss(labels, logits))
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_inside_a_tf_function_of_unknown_batch(case):
-    loss = CASES[case][0](33)
+@every_loss
+def test_inside_a_tf_function_of_unknown_batch(name):
+    loss = make(name, 33)
     labels, logits = sample(33)
     spec = [tf.TensorSpec((None, 6, 5), "int32"), tf.TensorSpec((None, 6, 5, 33), "float32")]
     graph = tf.function(loss.__call__, input_signature=spec)
@@ -160,26 +238,26 @@ def test_inside_a_tf_function_of_unknown_batch(case):
         assert float(graph(labels[:b], logits[:b])) == pytest.approx(float(loss(labels[:b], logits[:b])), rel=1e-6)
 
 
+@every_loss
+def test_compiled_by_xla(name):
+    @tf.function(jit_compile=True)
+    def compiled(labels, logits):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = make(name, 33)(labels, logits)
+        return value, tape.gradient(value, logits)
+
+    for void in (0, 0.3, 1):
+        labels, logits = sample(33, void=void)
+        found = (part.numpy() for part in compiled(tf.constant(labels), tf.constant(logits)))
+        assert_same(tuple(found), reference(name, labels, logits))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_cross_entropy_is_keras_own_with_void_ignored(seed):
     labels, logits = sample(33, seed)
     own = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)
     assert float(CrossEntropy()(labels, logits)) == pytest.approx(float(own(labels, logits)), rel=1e-6)
-
-
-@pytest.mark.parametrize("n", [2, 33])
-def test_dice_of_a_perfect_and_of_a_wrong_prediction(n):
-    labels, _ = sample(n, shape=(2, 16, 16))
-    right = 200 * one_hot(labels, n).astype("float32") - 100
-    assert float(Dice()(labels, right)) < 1e-3
-    assert float(Dice()(labels, np.roll(right, 1, axis=-1))) > 0.9
-
-
-def test_dice_leaves_absent_classes_out():
-    labels = np.zeros((1, 8, 8), "int32")
-    few = np.zeros((1, 8, 8, 3), "float32")
-    p = 1 / 3
-    assert float(Dice()(labels, few)) == pytest.approx(1 - (2 * 64 * p + 1) / (64 * p + 64 + 1), rel=1e-6)
 
 
 # ---- in Keras -------------------------------------------------------------------------------------------------------
@@ -200,10 +278,10 @@ def blocks():
     return images, labels.astype("uint8")
 
 
-@pytest.mark.parametrize("case", ["cross-entropy", "dice", "sum"])
-def test_fit_lowers_the_loss(case):
+@pytest.mark.parametrize("name", ["cross-entropy", "dice", "sum"])
+def test_fit_lowers_the_loss(name):
     x, y = blocks()
-    model = tiny(CASES[case][0](3))
+    model = tiny(make(name, 3))
     first = model.evaluate(x, y, batch_size=8, verbose=0)
     history = model.fit(x, y, batch_size=8, epochs=30, verbose=0).history["loss"]
     assert history[0] == pytest.approx(first, rel=1e-4)  # one batch an epoch: the first loss is before any step
@@ -219,8 +297,9 @@ def test_fit_takes_steps_along_the_true_gradient():
     np.testing.assert_allclose(model.get_weights()[1], bias - 0.5 * slope.sum((0, 1, 2)), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("loss", [CrossEntropy(), CrossEntropy([1, 2, 3.5]), Dice(0.5), Sum([CrossEntropy(), Dice()])])
-def test_saved_and_loaded(loss, tmp_path):
+@every_loss
+def test_saved_and_loaded(name, tmp_path):
+    loss = make(name, 3, smooth=0.5)
     labels, logits = sample(3)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert type(again) is type(loss) and again.name == loss.name
@@ -229,15 +308,14 @@ def test_saved_and_loaded(loss, tmp_path):
     model = tiny(loss)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded.loss) is type(loss)
     assert loaded.evaluate(x, y, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-6)
 
 
 # ---- refusals -------------------------------------------------------------------------------------------------------
 
-ALL = [CrossEntropy(), Dice(), Sum([CrossEntropy(), Dice()])]
 
-
-@pytest.mark.parametrize("loss", ALL, ids=lambda loss: loss.name)
+@every_loss
 @pytest.mark.parametrize(
     ("labels", "logits", "said"),
     [
@@ -249,21 +327,46 @@ ALL = [CrossEntropy(), Dice(), Sum([CrossEntropy(), Dice()])]
         ((1, 4, 4), (2, 4, 4, 3), "cover different pixels"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(loss, labels, logits, said):
+def test_shapes_that_do_not_fit_are_refused(name, labels, logits, said):
+    loss = make(name, 3)
     with pytest.raises(ValueError, match=said):
         loss(np.zeros(labels, "int32"), np.zeros(logits, "float32"))
     with pytest.raises(ValueError, match=said):
         tf.function(loss.__call__)(tf.zeros(labels, "int32"), tf.zeros(logits))
 
 
-@pytest.mark.parametrize("loss", ALL, ids=lambda loss: loss.name)
-@pytest.mark.parametrize(("bad", "said"), [(3, "3 at 1 "), (33, "33"), (254, "254"), (-1, "-1"), (1.5, "1.5")])
-def test_labels_that_are_no_class_are_refused_at_once(loss, bad, said):
+def with_one(bad):
+    """Labels, one of which is no class of the three, and logits."""
     labels, logits = np.zeros((1, 4, 4), "float32"), np.zeros((1, 4, 4, 3), "float32")
     labels[0, 1, 2] = bad
-    with pytest.raises(ValueError, match=SENTENCE) as error:
-        loss(labels, logits)
-    assert said in str(error.value) and "255 for void" in str(error.value) and "\n" not in str(error.value)
+    return tf.constant(labels), tf.constant(logits)
+
+
+NO_CLASSES = {3: "3 at 1 ", 33: "33 at", 254: "254 at", -1: "-1 at", 1.5: "1.5 at", np.nan: "nan at"}
+
+
+@every_loss
+def test_labels_that_are_no_class_are_refused_at_once(name):
+    for bad, said in NO_CLASSES.items():
+        with pytest.raises(ValueError, match=SENTENCE) as error:
+            make(name, 3)(*with_one(bad))
+        assert said in str(error.value) and "255 for void" in str(error.value) and "\n" not in str(error.value)
+
+
+@every_loss
+def test_labels_that_are_no_class_end_a_graph(name):
+    graph = tf.function(make(name, 3).__call__)
+    for bad in NO_CLASSES:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=SENTENCE):
+            graph(*with_one(bad))
+
+
+@every_loss
+def test_labels_that_are_no_class_give_nan_under_xla(name):
+    compiled = tf.function(make(name, 3).__call__, jit_compile=True)
+    assert np.isfinite(compiled(*with_one(2)))
+    for bad in NO_CLASSES:
+        assert np.isnan(compiled(*with_one(bad))), bad
 
 
 @pytest.mark.parametrize("options", [{}, {"jit_compile": False}], ids=["default", "no-xla"])
@@ -273,6 +376,15 @@ def test_labels_that_are_no_class_are_refused_by_fit(options, bad):
     y[5, 4, 4] = bad
     with pytest.raises(Exception, match=SENTENCE):
         tiny(CrossEntropy(), **options).fit(x, y, verbose=0)
+
+
+@every_loss
+def test_labels_that_are_no_class_show_as_nan_in_fit_under_xla(name):
+    x, y = blocks()
+    model = tiny(make(name, 3), jit_compile=True)
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"]).all()
+    y[5, 4, 4] = 3
+    assert np.isnan(model.fit(x, y, verbose=0).history["loss"]).all()
 
 
 @pytest.mark.parametrize("bad", [[1, np.nan, 1], [1, np.inf, 1], [1, -1, 1], np.ones((3, 1)), 2.0])
@@ -287,6 +399,32 @@ def test_wrong_number_of_weights_is_refused_at_first_call_and_in_fit():
         CrossEntropy([1, 2])(labels, logits)
     with pytest.raises(ValueError, match="4 class weights for 3 classes"):
         tiny(CrossEntropy([1, 2, 3, 4])).fit(*blocks(), verbose=0)
+
+
+def test_sum_refuses_what_it_cannot_add():
+    with pytest.raises(ValueError, match="the list is empty"):
+        Sum([])
+    for other in (keras.losses.MeanSquaredError(), "dice", None):
+        with pytest.raises(ValueError, match="losses of helpers.losses, and .* is none"):
+            Sum([CrossEntropy(), other])
+
+
+@pytest.mark.parametrize("bad", [-1, -1e-9, np.nan, np.inf])
+def test_dice_refuses_a_smooth_that_is_none(bad):
+    with pytest.raises(ValueError, match="smooth is a finite number >= 0"):
+        Dice(bad)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), Dice(), Sum([CrossEntropy(), Dice()])], ids=lambda loss: loss.name)
+def test_weights_from_outside_are_refused(loss):
+    x, y = blocks()
+    said = "no sample_weight, and so no class_weight in fit"
+    with pytest.raises(ValueError, match=said):
+        loss(*sample(3), sample_weight=np.ones((2, 6, 5)))
+    with pytest.raises(ValueError, match=said):
+        tiny(loss).fit(x, y, sample_weight=np.ones(y.shape), verbose=0)
+    with pytest.raises(ValueError, match=said):
+        tiny(loss).fit(tf.data.Dataset.from_tensor_slices((x, y[..., None])).batch(4), class_weight={0: 1, 1: 2, 2: 3})
 
 
 # ---- class_weights --------------------------------------------------------------------------------------------------
@@ -336,39 +474,68 @@ def test_unknown_scheme_is_refused():
 # ---- other devices, other backends ----------------------------------------------------------------------------------
 
 
-def python(code, **environment):
-    """What a fresh interpreter prints; its errors are ours."""
+def python(code, *arguments, **environment):
+    """What a fresh interpreter prints; its errors are ours, and waiting for ever is one."""
     ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
-    )
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-3000:]
     return ran.stdout
 
 
-def test_two_replicas_with_equal_void_equal_one_device():
-    printed = python("""
+@pytest.fixture(scope="module")
+def replicas():
+    """Two replicas and one device, each fitted for three epochs: {loss: {data: (difference in the losses, in the
+    weights, whether training got anywhere)}}."""
+    return ast.literal_eval(
+        python("""
 import keras, numpy as np, tensorflow as tf
-from helpers.losses import CrossEntropy, Dice
+from helpers.losses import CrossEntropy, Dice, Sum
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-random = np.random.RandomState(0)
-x, y = random.random_sample((4, 6, 6, 3)).astype("float32"), random.randint(0, 3, (4, 6, 6)).astype("int32")
-y[:, :2] = 255
-def fitted(loss, x, y):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(3, 1)])
-    model.compile(keras.optimizers.SGD(1.0), loss, jit_compile=False)
-    return model.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"]
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert two.num_replicas_in_sync == 2
-twice = np.concatenate([x[:2], x[:2]]), np.concatenate([y[:2], y[:2]])  # Dice: both halves alike
-for loss, data in ((CrossEntropy(), (x, y)), (CrossEntropy([1.0, 2.0, 3.0]), (x, y)), (Dice(smooth=0.0), twice)):
+random = np.random.RandomState(0)
+x, y = random.random_sample((9, 6, 6, 3)).astype("float32"), random.randint(0, 3, (9, 6, 6)).astype("int32")
+y[:, :2] = 255
+data = {"equal": (x[:8], y[:8])}
+# Of each four, the first replica gets the first two. Here the void, and the classes, are spread unevenly over the two;
+# in the second step one of them gets nothing but void, and in the third no image at all.
+y = np.where(y == 255, 255, np.array([0, 0, 1, 2, 1, 1, 2, 0, 2])[:, None, None])
+y[0], y[1, 1:], y[6:8] = 255, 255, 255
+data["unequal"] = (x, y)
+losses = {
+    "cross-entropy": lambda: CrossEntropy(), "weighted": lambda: CrossEntropy([1.0, 20.0, 0.5]),
+    "dice": lambda: Dice(0.5), "sum": lambda: Sum([CrossEntropy([1.0, 20.0, 0.5]), Dice(0.0)]),
+}
+def model(loss):
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Dense(3)])
+    model.compile(keras.optimizers.SGD(0.5), loss, jit_compile=False)
+    return model
+def fitted(model, weights, data):
+    model.set_weights(weights)
+    history = model.fit(*data, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"]
+    return np.array(history), np.concatenate([w.ravel() for w in model.get_weights()])
+result = {}
+for name, loss in losses.items():
+    single = model(loss())
     with two.scope():
-        pair = fitted(loss, *data)
-    single = fitted(loss, *data)
-    print(np.abs(np.subtract(pair, single)).max() < 1e-5, single[0] > single[-1] > 0)
-""")
-    assert printed.split() == ["True"] * 6
+        double = model(loss())
+    weights, result[name] = single.get_weights(), {}
+    for what, xy in data.items():
+        (a, v), (b, w) = fitted(single, weights, xy), fitted(double, weights, xy)
+        result[name][what] = float(abs(a - b).max()), float(abs(v - w).max()), bool(a[-1] < a[0])
+print(result)
+""").splitlines()[-1]
+    )
+
+
+@pytest.mark.parametrize("data", ["equal", "unequal"])
+@every_loss
+def test_two_replicas_equal_one_device(replicas, name, data):
+    losses_differ, weights_differ, learnt = replicas[name][data]
+    assert losses_differ < 1e-5 and weights_differ < 1e-5 and learnt
 
 
 @pytest.mark.parametrize("module", ["__init__", "siftflow", "losses", "metrics", "unet"])
@@ -379,9 +546,14 @@ def test_no_import_of_tensorflow_at_module_level(module):
     assert names and not [name for name in names if name.split(".")[0] == "tensorflow"]
 
 
-def test_run_on_jax_without_tensorflow():
+@pytest.fixture(scope="module")
+def on_jax(tmp_path_factory):
+    """A run on JAX with TensorFlow out of reach: what it prints, and {"loss seed i": value, gradient; both jitted}."""
     pytest.importorskip("jax")
-    first, accuracy, refusal, *_ = python(
+    folder = tmp_path_factory.mktemp("jax")
+    for seed in JAX_SEEDS:
+        np.savez(folder / f"{seed}.npz", *drawn(seed))
+    printed = python(
         """
 import sys
 class Blocked:
@@ -389,11 +561,28 @@ class Blocked:
         if name.split(".")[0] == "tensorflow":
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocked())
-import numpy as np
+from pathlib import Path
+import jax, numpy as np
 from helpers import losses, metrics, siftflow, unet
+from helpers.losses import CrossEntropy, Dice, Sum
+make = {
+    "cross-entropy": lambda w, s: CrossEntropy(), "weighted": lambda w, s: CrossEntropy(w),
+    "dice": lambda w, s: Dice(s), "sum": lambda w, s: Sum([CrossEntropy(w), Dice(s)]),
+}
+results = {}
+for file in Path(sys.argv[1]).glob("*.npz"):
+    labels, logits, weights, smooth = np.load(file).values()
+    for name in make:
+        loss = make[name](weights, float(smooth))
+        plain = jax.value_and_grad(loss, argnums=1)
+        jitted = jax.jit(plain)
+        for i, part in enumerate((*plain(labels, logits), *jitted(labels, logits))):
+            results[f"{name} {file.stem} {i}"] = part
+        print(np.isnan(jitted(labels + 300, logits)[0]))
+np.savez(Path(sys.argv[1], "results"), **results)
+
 logits = np.zeros((1, 4, 4, 3), "float32")
 labels = np.array([[[0, 1, 2, 255]] * 4])
-print(float(losses.CrossEntropy()(labels, logits)), float(losses.Dice(smooth=0.0)(labels, logits)))
 metric = metrics.Scores(3)
 metric.update_state(labels, logits)
 print(float(metric.result()["pixel_accuracy"]))
@@ -401,16 +590,37 @@ try:
     losses.CrossEntropy()(labels + 3, logits)
 except ValueError as error:
     print(error)
-model = unet.unet((16, 16, 3), 3, filters=2, depth=2)
+model = unet.unet((16, 16, 3), 3, filters=2, depth=1)
 model.compile("sgd", losses.Sum([losses.CrossEntropy(), losses.Dice()]), metrics=[metrics.Scores(3)])
 x, y = np.zeros((4, 16, 16, 3), "float32"), np.zeros((4, 16, 16), "uint8")
 y[:, :4] = 255
-losses_ = model.fit(x, y, epochs=3, verbose=0).history["loss"]
-assert losses_[-1] < losses_[0], losses_
+print(model.fit(x, y, epochs=3, verbose=0).history["loss"])
 assert not [name for name in sys.modules if name.split(".")[0] == "tensorflow"]
 """,
+        folder,
         KERAS_BACKEND="jax",
-    ).splitlines()
-    assert [float(v) for v in first.split()] == pytest.approx([np.log(3), 1 - 2 * (4 / 3) / (4 + 4)], rel=1e-5)
+    )
+    return printed.splitlines(), np.load(folder / "results.npz")
+
+
+JAX_SEEDS = (29, 33)  # void, and classes absent among 7 and among 33; one without smoothing, one with wide logits
+
+
+@pytest.mark.parametrize("seed", JAX_SEEDS)
+@every_loss
+def test_same_on_jax(on_jax, name, seed):
+    labels, logits, weights, smooth = drawn(seed)
+    value, gradient, jitted_value, jitted_gradient = (on_jax[1][f"{name} {seed} {i}"] for i in range(4))
+    here = value_and_gradient(LOSSES[name][0](weights, smooth), labels, logits)
+    assert_same((value, gradient), here)
+    assert_same((jitted_value, jitted_gradient), here)
+    assert_same((value, gradient), LOSSES[name][1](labels, logits, weights, smooth))
+
+
+def test_run_on_jax_without_tensorflow(on_jax):
+    *nan, accuracy, refusal, history = on_jax[0]
+    assert nan == ["True"] * len(JAX_SEEDS) * len(LOSSES)  # labels that are no class, where nothing can be refused
     assert float(accuracy) == pytest.approx(1 / 3)
     assert refusal.startswith(SENTENCE)
+    first, *_, last = ast.literal_eval(history)
+    assert last < first

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from helpers import metrics
 from helpers.metrics import ConfusionMatrix, Scores
@@ -197,3 +198,12 @@ def test_metric_counts_exactly_under_a_16_bit_policy():
     finally:
         keras.config.set_dtype_policy(before)
     assert np.array_equal(metric.result(), counted(labels, logits.argmax(-1), 4))
+
+
+@pytest.mark.parametrize("bad", [3, 254, -1])
+def test_a_label_that_is_no_class_is_not_counted_as_one(bad):
+    metric = ConfusionMatrix(3)
+    labels = np.full((1, 4, 4), bad, "int32")
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        metric.update_state(labels, np.zeros((1, 4, 4, 3), "float32"))
+    assert np.array(metric.result()).sum() == 0

@@ -9,7 +9,10 @@ import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-LONGER = {}  # notebooks that may have more than 25 code cells or 1,000 words: name -> why
+# Notebooks that may have more than 25 code cells or 1,000 words: name -> up to how many.
+LONGER = {
+    "03_weighted_cross_entropy": (35, 1600)
+}  # four of the claims it tests come with a table or a race of their own
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
@@ -60,9 +63,9 @@ def test_readable(path, nb):
         assert len(cell.source.splitlines()) <= 20, f"code cell {number} is too long to read in one go"
     assert any("image/png" in output.get("data", {}) for cell in code(nb) for output in cell.outputs), "no picture"
     words = sum(len(cell.source.split()) for cell in nb.cells if cell.cell_type == "markdown")
-    if path.stem not in LONGER:
-        assert 10 <= len(code(nb)) <= 25
-        assert 400 <= words <= 1000
+    most_cells, most_words = LONGER.get(path.stem, (25, 1000))
+    assert 10 <= len(code(nb)) <= most_cells
+    assert 400 <= words <= most_words
 
 
 @pytest.mark.slow

@@ -121,6 +121,12 @@ def test_real_mean_colour_of_training_images(real):
     assert np.allclose(total / (2486 * 256 * 256), (108.354, 115.293, 114.587), rtol=0, atol=0.01)
 
 
+def test_the_committed_frequencies_are_the_photographs(real):
+    from helpers import siftflow
+
+    assert np.array_equal(real[0].pixel_counts("train"), siftflow.TRAIN_PIXELS)
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_real_class_frequencies(real, split):
     dataset, loaded = real
