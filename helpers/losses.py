@@ -10,7 +10,7 @@ one, however the void, and the classes, are spread over them.
 
 Labels that are no class are refused with a `ValueError` where values are known, and end a running graph with an
 error. A graph compiled by XLA (what `fit` does on a GPU) drops every assertion: there the loss becomes NaN, never a
-number that looks like a loss.
+number that looks like a loss. `helpers.training.fit` checks labels on their way in, and says it in words there too.
 """
 
 import keras
@@ -45,8 +45,7 @@ class _Pixels:
             )
         self.logits, self.n_classes = logits, logits.shape[-1]
         void = labels == VOID
-        wrong = ops.logical_not(void) & ((labels < 0) | (labels >= self.n_classes) | (labels != ops.floor(labels)))
-        _refuse(labels, wrong, self.n_classes)
+        wrong = check_labels(labels, self.n_classes)
         self.classes = ops.cast(ops.where(void | wrong, ops.zeros_like(labels), labels), "int32")
         self.valid = ops.where(wrong, np.float32("nan"), ops.cast(ops.logical_not(void), "float32"))
         self.cross_entropy = ops.sparse_categorical_crossentropy(self.classes, logits, from_logits=True)
@@ -218,20 +217,33 @@ def class_weights(pixel_counts, scheme):
     return np.where(seen, weights, 1.0).astype("float32")
 
 
-def _refuse(labels, wrong, n_classes):
-    """Refuses labels that are no class: at once where values are known, else when the graph runs."""
+def check_labels(labels, n_classes):
+    """Refuses labels that are neither a class nor void: at once where values are known, else when the graph runs.
+
+    Args:
+        labels: numbers of any shape and type.
+
+    Returns:
+        Where they are wrong, bool, the same shape: nowhere, unless the graph drops the check.
+
+    Raises:
+        ValueError, or in a TensorFlow graph InvalidArgumentError.
+    """
+    labels = ops.cast(labels, "float32")
+    wrong = (labels != VOID) & ((labels < 0) | (labels >= n_classes) | (labels != ops.floor(labels)))
     message = f"Labels must be whole numbers, 0 to {n_classes - 1} for this model's {n_classes} classes or 255 for void"
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         if not tf.executing_eagerly():
             tf.debugging.assert_equal(tf.reduce_any(wrong), False, message=message)
-            return
+            return wrong
     elif "Tracer" in type(labels).__name__:  # a JAX function being traced: no values yet
-        return
+        return wrong
     if bool(ops.any(wrong)):
         bad = np.asarray(ops.convert_to_numpy(labels))[np.asarray(ops.convert_to_numpy(wrong))]
         raise ValueError(f"{message}; found {bad[0]:g} at {bad.size} pixels.")
+    return wrong
 
 
 def _replicas():

@@ -141,7 +141,11 @@ def fit(model, train, validation, *, epochs, steps, first_epoch=0, history=None,
 
     Returns:
         The history: a dict of lists, one number an epoch, of losses, scores and ``seconds``.
+
+    Raises:
+        tensorflow.errors.InvalidArgumentError: a label that is neither a class nor void.
     """
+    train, validation = (_with_checked_labels(batches, model.output_shape[-1]) for batches in (train, validation))
     guard = _NaNGuard()
     log = _Log(history or {}, guard)
     keep = [_Checkpoint(checkpoint, log.history, guard)] if checkpoint else []
@@ -185,6 +189,18 @@ def resume(model, path):
     with zipfile.ZipFile(path) as archive:
         history = json.loads(archive.read("history.json"))
     return len(history["loss"]), history
+
+
+def _with_checked_labels(batches, n_classes):
+    """The same batches; a label that is no class ends the run in words even where XLA drops the loss's own check."""
+    if not hasattr(batches, "map"):  # no tf.data: a feed for another backend
+        return batches
+
+    def check(images, labels):
+        losses.check_labels(labels, n_classes)
+        return images, labels
+
+    return batches.map(check)
 
 
 class _NaNGuard(keras.callbacks.Callback):

@@ -79,8 +79,13 @@ class Run(NamedTuple):
         return self.matrices[..., c, c] / self.matrices[..., c, :].sum(axis=-1)
 
     def precision(self, c=RARE):
-        """The share of right ones among the pixels given to class c, 0 where there are none: (seed, 1 + epoch)."""
-        return self.matrices[..., c, c] / np.maximum(self.matrices[..., :, c].sum(axis=-1), 1)
+        """The share of right ones among the pixels given to class c, NaN where there are none: (seed, 1 + epoch)."""
+        with np.errstate(invalid="ignore"):
+            return self.matrices[..., c, c] / self.matrices[..., :, c].sum(axis=-1)
+
+    def false_alarms(self, c=RARE):
+        """The share of all pixels that were given to class c and are of another: (seed, 1 + epoch)."""
+        return (self.matrices[..., :, c].sum(axis=-1) - self.matrices[..., c, c]) / self.matrices.sum(axis=(-2, -1))
 
     def iou(self, c=RARE):
         """The intersection over union of class c: (seed, 1 + epoch)."""
@@ -176,14 +181,14 @@ def figure(task, runs, scores, columns=3):
     for i, (label, score) in enumerate(scores.items()):
         axis = figure.add_subplot(curves[i])
         for (name, run), colour, style in zip(runs.items(), _LINES, ("-", "--", "-.", ":"), strict=False):
-            values = score(run)
+            values = np.ma.masked_invalid(score(run))  # NaN: a gap in the line
             axis.plot(values.mean(axis=0), style, color=colour, linewidth=2, label=name)
             if len(values) > 1:
                 axis.fill_between(
                     range(values.shape[1]), values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15
                 )
         axis.set(xlim=(0, values.shape[1] - 1), ylabel=label)
-        axis.set_ylim(0, max(0.1, 1.1 * max(score(run).max() for run in runs.values())))
+        axis.set_ylim(0, max(0.1, 1.1 * max(np.nanmax(score(run), initial=0) for run in runs.values())))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelbottom=i == len(scores) - 1)

@@ -54,7 +54,7 @@ def test_flat_or_not(lesson):
 def test_void_pulls_at_nothing_and_the_rest_by_p_minus_truth(lesson):
     v, said = lesson
     assert "(p − truth) / 8: True" in said["slope"]
-    assert (v["pull"][2, 1] == 0).all() and (np.abs(v["pull"][v["valid"]]) > 0).all()
+    assert (v["slope"][2, 1] == 0).all() and (np.abs(v["slope"][v["valid"]]) > 0).all()
 
 
 def test_wrong_ways_with_void_give_other_numbers(lesson):
@@ -143,7 +143,7 @@ def test_the_suspects_at_full_pace(lesson):
             run = trials.train(v["task"], loss, optimizer=fresh, head=head, prepare=start, epochs=6)
             last = run.matrices[0, -1]
             outcome[name] = run.given(), np.trace(last) / last.sum(), run.losses[0]
-    given, right, _ = outcome["as posted: softmax, Adam 0.005"]
+    given, right, _ = outcome["posted loss, softmax, Adam 0.005"]
     assert right > 0.6 and given.max() < 0.6
     assert outcome["Adam 1.0"][0].max() > 0.9
     given, _, losses = outcome["no softmax at the end"]
@@ -157,11 +157,17 @@ def test_what_keras_does_with_weights(lesson):
     """Claim D3. Where a shape is refused, it is refused; where it runs, the table says whether it is right."""
     lines = lesson[1]["keras-table"].splitlines()
     verdict = {line[:42].strip(): line[42:].strip() for line in lines[1:]}
-    assert "Error" in verdict["class_weight, NumPy (B, H, W)"] and "Error" in verdict["sample_weight (B,)"]
+    assert (
+        "Error" in verdict["class_weight, NumPy (B, H, W)"] and "Error" in verdict["class_weight, NumPy (B, H, W, 1)"]
+    )
+    assert "Error" in verdict["sample_weight (B,)"]
     assert "right" not in verdict["class_weight, tf.data (B, H, W)"]
     for works in ("class_weight, tf.data (B, H, W, 1)", "class_weight, tf.data one-hot", "sample_weight (B, H, W)"):
         assert verdict[works].endswith("right")
     assert "WRONG" in verdict["sample_weight (B,), batch as wide as image"]
+    v = lesson[0]
+    columns = (v["unweighted"] * [1, 3, 1]).mean()  # what it computes: weights of columns
+    assert verdict["sample_weight (B,), batch as wide as image"].startswith(f"{columns:.4f}")
 
 
 def test_the_posted_gradient_points_the_wrong_way(lesson):

@@ -67,7 +67,7 @@ def test_absent_classes(lesson):
     slopes = [float(line.split()[-1]) for line in lines[:4]]
     assert values == [1.0, pytest.approx(2 / 3, abs=1e-4), pytest.approx(2 / 3, abs=1e-4), 0.0]
     assert slopes[0] == 0
-    assert lines[4].endswith("[ 0. nan nan]")
+    assert "[ 0. nan nan]" in lines[4] and lines[4].endswith("all void: [nan nan nan]")
 
 
 def test_keras_own_dice(lesson):
@@ -106,7 +106,8 @@ def test_per_batch_forgets_a_small_object(lesson):
 def test_resized_labels(lesson):
     """Claim E5: averaging invents classes, nearest none."""
     said = lesson[1]["resize"]
-    assert "mountain" in said.splitlines()[0] and said.splitlines()[1].endswith("[]")
+    bilinear, nearest = said.splitlines()[-2:]
+    assert "mountain" in bilinear and nearest.endswith("[]")
     assert 255 in lesson[0]["nearest"]
 
 
@@ -117,13 +118,25 @@ def test_four_losses_at_full_pace(notebooks_run):
     nb = nbformat.read(Path(build) / "notebooks" / f"{NAME}.ipynb", as_version=4)
     figure = next(cell for cell in nb.cells if cell.id == "race-figure")
     said = "".join(output.get("text", "") for output in figure.outputs)
-    found = {line[:20].strip(): [float(n) for n in re.findall(r"\d\.\d\d", line)] for line in said.splitlines()[1:]}
+    found = {line[:20].strip(): [float(n) for n in re.findall(r"\d\.\d+", line)] for line in said.splitlines()[1:]}
     assert list(found) == ["cross-entropy", "weighted", "Dice", "sum of CE and Dice"]
     assert found["cross-entropy"][0] < 0.05 and found["sum of CE and Dice"][0] < 0.2
-    assert found["weighted"][0] > 0.4 and found["weighted"][3] < 0.5  # most found, fewer than half of the finds right
+    assert (
+        found["weighted"][0] > 0.4 and found["weighted"][3] > 3 * found["Dice"][3]
+    )  # found, at the price of false alarms
     assert found["Dice"][2] - found["Dice"][1] > 0.1  # the seeds disagree
     means = [row[9] for row in found.values()]
     assert max(means) - min(means) < 0.1
+
+
+def test_why_cross_entropy_forgets_things_at_the_start(lesson):
+    """The push on the rare logit while p is 1/4: its share minus 1/4, and exactly nothing with inverse weights."""
+    at, contenders, task = (lesson[0][name] for name in ("at", "contenders", "task"))
+    share = task.pixel_counts[3] / task.pixel_counts.sum()
+    assert at(0.25, contenders["cross-entropy"])[0] == pytest.approx(share - 0.25, abs=1e-4)
+    assert at(0.25, contenders["weighted"])[0] == pytest.approx(0, abs=1e-5)
+    pulls = {name: at(0.02, loss)[1] for name, loss in contenders.items()}
+    assert pulls["cross-entropy"] == pytest.approx(0.98, abs=1e-3) and pulls["weighted"] > 10 and pulls["Dice"] < 0.3
 
 
 def test_the_unanswered_exercise_says_so(lesson):

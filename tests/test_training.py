@@ -88,6 +88,18 @@ def test_fit_returns_the_curves_and_prints_nothing_of_its_own(capsys):
     assert "Interrupted" not in printed and "became" not in printed
 
 
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("bad", [CLASSES, 254])
+def test_a_label_that_is_no_class_ends_the_first_batch_in_words(jit_compile, bad):
+    """Also where XLA, which drops assertions, compiles the loss, as `fit` does on a GPU."""
+    images, labels = (np.stack(part) for part in zip(*stream(1).as_numpy_iterator(), strict=True))
+    labels[0, 0, 4, 4] = bad
+    model = compiled()
+    model.compile(keras.optimizers.SGD(0.1), CrossEntropy(), jit_compile=jit_compile)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"Labels must be whole numbers, 0 to {CLASSES - 1} "):
+        fitted(model, 1, tf.data.Dataset.from_tensor_slices((images, labels)))
+
+
 def poisoned(epoch, batch, epochs=4):
     """The training stream with a NaN in one image of one batch."""
     images, labels = (np.stack(part) for part in zip(*stream(epochs).as_numpy_iterator(), strict=True))

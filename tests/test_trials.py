@@ -57,6 +57,7 @@ def test_scores_are_read_off_the_matrices(run):
     hits, truth, guessed = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     assert run.recall(1)[1, 2] == pytest.approx(hits[1] / truth[1])
     assert run.precision(1)[1, 2] == pytest.approx(hits[1] / guessed[1])
+    assert run.false_alarms(1)[1, 2] == pytest.approx((guessed - hits)[1] / matrix.sum())
     assert run.iou(1)[1, 2] == pytest.approx(hits[1] / (truth + guessed - hits)[1])
     assert run.mean_iou()[1, 2] == pytest.approx((hits / (truth + guessed - hits)).mean())
     assert run.given() == pytest.approx(run.matrices[0, -1].sum(axis=0) / matrix.sum())
@@ -110,6 +111,16 @@ def test_shares_stack_to_one(run):
     widths = [bar.get_width() for bar in axis.patches]
     assert widths[:4] == pytest.approx([0.1, 0.2, 0.3, 0.4]) and sum(widths[4:]) == pytest.approx(1)
     assert [label.get_text() for label in axis.get_yticklabels()] == ["truth", "run"]
+    plt.close(figure)
+
+
+def test_precision_of_nothing_is_no_number_and_a_gap_in_the_line(task, run):
+    matrices = run.matrices.copy()
+    matrices[..., trials.RARE] = 0
+    nothing = run._replace(matrices=matrices)
+    assert np.isnan(nothing.precision()).all() and (nothing.false_alarms() == 0).all()
+    figure = trials.figure(task, {"nothing": nothing, "one": run}, {"precision": trials.Run.precision})
+    assert figure.axes[0].lines[0].get_ydata().mask.all()
     plt.close(figure)
 
 
