@@ -57,7 +57,10 @@ def has_gpu():
 
 @contextlib.contextmanager
 def silence():
-    """Within it, what C++ libraries write to standard error goes nowhere; Python's errors still come through."""
+    """Within it, what C++ libraries write to standard error goes nowhere; exceptions still come through.
+
+    In a script, as opposed to a notebook, what Python itself writes there is lost, too.
+    """
     sys.stderr.flush()
     before = os.dup(2)
     try:

@@ -167,7 +167,7 @@ def weighted_loss(answer):
     labels, logits = random.randint(0, 4, (2, 4, 5)), random.normal(size=(2, 4, 5, 4)).astype("float32")
     labels[0, :2], labels[1, 0, 1] = 255, 255
     weights = np.array([1, 2, 4, 50], "float32")
-    result = _result(answer, labels, logits, weights, like=())
+    result = _result(answer, labels.copy(), logits.copy(), weights.copy(), like=())
     if result is None:
         return
     valid, truth = labels != 255, np.eye(4)[np.where(labels == 255, 0, labels)]
@@ -194,7 +194,7 @@ def weighted_loss(answer):
             )
         otherwise = "sum weight x cross-entropy over the valid pixels, and divide by how many there are"
         return print(f"Not yet: {_which(result, mistakes, otherwise)}.")
-    void = _result(answer, np.full_like(labels, 255), logits, weights, like=())
+    void = _result(answer, np.full_like(labels, 255), logits.copy(), weights.copy(), like=())
     if void is None:
         return
     hint = "" if np.isfinite(void) else " (A batch of nothing but void gives 0/0: ops.maximum(..., 1) mends that, too.)"
@@ -205,38 +205,42 @@ def dice(answer):
     """Is `answer` a function of labels (batch, row, col) and probabilities (batch, row, col, 3) that returns the Dice
     loss, averaged over the classes present, void left out?"""
     random = np.random.RandomState(0)
-    labels, p = random.randint(0, 2, (2, 4, 5)), random.random_sample((2, 4, 5, 3)) + 0.1
-    labels[0, :2], labels[1, 0, 1] = 255, 255  # and class 2 is absent
+    labels, p = 2 * random.randint(0, 2, (2, 4, 5)), random.random_sample((2, 4, 5, 3)) + 0.1
+    labels[0, :2], labels[1, 0, 1] = 255, 255  # and class 1 is absent
     p = (p / p.sum(-1, keepdims=True)).astype("float32")
-    result = _result(answer, labels, p, like=())
+    result = _result(answer, labels.copy(), p.copy(), like=())
     if result is None:
         return
     truth, valid = (labels[..., None] == np.arange(3)).astype(float), (labels != 255)[..., None]
 
-    def classes(p, axis=(0, 1, 2)):
+    def classes(p, axis=(0, 1, 2), smooth=0.0):
         overlap, size, guess = (truth * p).sum(axis), truth.sum(axis), p.sum(axis)
         with np.errstate(all="ignore"):
             return {
-                "dice": 1 - 2 * overlap / (size + guess),
+                "dice": 1 - (2 * overlap + smooth) / (size + guess + smooth),
                 "iou": 1 - overlap / (size + guess - overlap),
                 "half": 1 - overlap / (size + guess),
             }
 
     per_class, with_void = classes(p * valid), classes(p)
     overlap = (truth * p).sum()
-    right = per_class["dice"][:2].mean()
+    present = [0, 2]
+    right = per_class["dice"][present].mean()
     mistakes = {
-        "class 2 is absent from these labels, and counts as a loss of 1: average over the classes present": (
+        "class 1 is absent from these labels, and counts as a loss of 1: average over the classes present": (
             per_class["dice"].mean()
         ),
-        "void pixels' probabilities are in the sum: multiply p by the mask": with_void["dice"][:2].mean(),
+        "void pixels' probabilities are in the sum: multiply p by the mask": with_void["dice"][present].mean(),
         "void is counted, and the absent class too": with_void["dice"].mean(),
         "that is the score; the loss is 1 minus it": 1 - right,
-        "that is the loss of IoU: Dice has twice the overlap over the sum of both sizes": per_class["iou"][:2].mean(),
-        "the overlap counts twice: 2 * sum(p * g)": per_class["half"][:2].mean(),
+        "that is the loss of IoU: Dice has twice the overlap over the sum of both sizes": per_class["iou"][
+            present
+        ].mean(),
+        "the overlap counts twice: 2 * sum(p * g)": per_class["half"][present].mean(),
         "one sum over all classes: that is 1 - mean p. Keep the class axis": 1 - 2 * overlap / (2 * valid.sum()),
-        "one Dice per image: sum over the batch as well": np.nanmean(classes(p * valid, (1, 2))["dice"][:, :2]),
+        "one Dice per image: sum over the batch as well": np.nanmean(classes(p * valid, (1, 2))["dice"][:, present]),
         "that is a sum over the classes: average them": 2 * right,
+        "right, but for smoothing by 1: leave that out here": classes(p * valid, smooth=1.0)["dice"][present].mean(),
     }
     if not _near(result, right):
         if np.isnan(result):

@@ -1,8 +1,8 @@
 """Losses for per-pixel classification, from logits, blind to void.
 
 All take labels (batch, row, col) of whole numbers, 0 … C-1 or 255 for void, and logits (batch, row, col, C): no one-hot
-masks, no softmax in the model. A void pixel adds nothing to the value and gets a gradient of exactly 0; a batch of
-nothing but void has loss 0. Arithmetic is in float32, whatever precision the network computes in.
+masks, no softmax in the model. A void pixel (of finite logits) adds nothing to the value and gets a gradient of exactly
+0; a batch of nothing but void has loss 0. Arithmetic is in float32, whatever precision the network computes in.
 
 A loss is averaged over the valid pixels of the whole batch. Under `tf.distribute.MirroredStrategy` each replica sees a
 share of it; what is counted is then added up over the replicas, so that two devices give the loss and the gradient of
@@ -25,7 +25,7 @@ class _Pixels:
 
     Attributes:
         logits: float32 (batch, row, col, class). classes: int32 (batch, row, col), 0 where void.
-        valid: float32 (batch, row, col), 1 or 0 for void; NaN where a label is no class.
+        valid: float32 (batch, row, col), 1 or 0 for void; NaN where a label is no class, or the shapes differ.
         cross_entropy: float32 (batch, row, col), -log of the probability of `classes`.
     """
 
@@ -43,11 +43,16 @@ class _Pixels:
                 f"Labels {tuple(labels.shape)} and logits {tuple(logits.shape)} cover different pixels: "
                 "resize the labels (nearest) to the network's output, or the logits (bilinear) to the labels."
             )
+        if logits.shape[-1] > VOID:
+            raise ValueError(f"{logits.shape[-1]} classes, but label {VOID} means void: there can be {VOID} at most.")
         self.logits, self.n_classes = logits, logits.shape[-1]
         void = labels == VOID
         wrong = check_labels(labels, self.n_classes)
         self.classes = ops.cast(ops.where(void | wrong, ops.zeros_like(labels), labels), "int32")
         self.valid = ops.where(wrong, np.float32("nan"), ops.cast(ops.logical_not(void), "float32"))
+        if None in (*labels.shape, *logits.shape[:3]):  # what is not known before the graph runs, XLA does not compare
+            shapes = (ops.stack(ops.shape(labels)), ops.stack(ops.shape(logits)[:3]))
+            self.valid = ops.where(ops.all(ops.equal(*shapes)), self.valid, np.float32("nan"))
         self.cross_entropy = ops.sparse_categorical_crossentropy(self.classes, logits, from_logits=True)
         self._by_class = None
 
@@ -151,9 +156,10 @@ class Dice(_PixelLoss):
 
     def of(self, pixels):
         truth, probability, overlap = ops.unstack(pixels.by_class())
-        # Below float32's smallest number there is neither probability nor truth; without smoothing that would be 0/0.
-        loss = 1.0 - (2.0 * overlap + self.smooth) / ops.maximum(probability + truth + self.smooth, 1e-30)
         present = ops.where(truth == 0, 0.0, 1.0)
+        # 1 for an absent class: without smoothing its value would be 0/0, and its slope NaN even when multiplied by 0.
+        size = ops.where(truth == 0, 1.0, probability + truth + self.smooth)
+        loss = 1.0 - (2.0 * overlap + self.smooth) / size
         return ops.sum(loss * present) / ops.maximum(ops.sum(present), 1.0)
 
     def get_config(self):
@@ -193,10 +199,10 @@ def class_weights(pixel_counts, scheme):
 
     Args:
         pixel_counts: pixels of each class, (C,), as `SiftFlow.pixel_counts` gives them.
-        scheme: ``"inverse"``: pixels / (classes * pixels of this class), so that every class has the same say in
-            total. ``"median"``: median frequency / frequency (Eigen and Fergus, ICCV 2015; here from total counts).
-            ``"effective"``: (1 - b) / (1 - b**n), b = 1 - 1e-6, scaled to sum to the number of classes (Cui et al.,
-            CVPR 2019): like inverse for a class of fewer than a million pixels, level above.
+        scheme: ``"inverse"``: pixels / (n * pixels of this class), n being how many classes occur, so that each of
+            them has the same say in total. ``"median"``: median frequency / frequency (Eigen and Fergus, ICCV 2015;
+            here from total counts). ``"effective"``: (1 - b) / (1 - b**pixels), b = 1 - 1e-6, scaled to sum to n (Cui
+            et al., CVPR 2019): like inverse for a class of fewer than a million pixels, level above.
 
     A class without a pixel gets weight 1: it adds nothing to a loss on these data, and must not be NaN.
     """
@@ -238,7 +244,7 @@ def check_labels(labels, n_classes):
         if not tf.executing_eagerly():
             tf.debugging.assert_equal(tf.reduce_any(wrong), False, message=message)
             return wrong
-    elif "Tracer" in type(labels).__name__:  # a JAX function being traced: no values yet
+    elif "Tracer" in type(wrong).__name__:  # a JAX function being traced: no values yet
         return wrong
     if bool(ops.any(wrong)):
         bad = np.asarray(ops.convert_to_numpy(labels))[np.asarray(ops.convert_to_numpy(wrong))]

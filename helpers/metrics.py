@@ -31,6 +31,11 @@ class ConfusionMatrix(keras.metrics.Metric):
         n = self.n_classes
         if y_pred.shape[-1] != n:
             raise ValueError(f"Logits for {y_pred.shape[-1]} classes, but this metric was made for {n}.")
+        pixels = y_true.shape[:-1] if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1 else y_true.shape
+        if len(pixels) != len(y_pred.shape) - 1 or any(
+            a != b for a, b in zip(pixels, y_pred.shape, strict=False) if None not in (a, b)
+        ):
+            raise ValueError(f"Labels {tuple(y_true.shape)} and logits {tuple(y_pred.shape)} cover different pixels.")
         truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
         guess = ops.reshape(_argmax(y_pred), (-1,))
         # Pixel (i, j) belongs in bin i * n + j; void goes to one bin more, which is then dropped. There are eight sets
@@ -68,6 +73,8 @@ def confusion(truth, guess, n_classes):
         truth: integers of any shape, 0 … n_classes-1 or 255 for void; guess: the same shape, 0 … n_classes-1.
     """
     truth, guess = np.asarray(truth), np.asarray(guess)
+    if truth.shape != guess.shape or guess.min(initial=0) < 0 or guess.max(initial=0) >= n_classes:
+        raise ValueError(f"A prediction is 0 to {n_classes - 1} for each pixel of the truth, {truth.shape}.")
     valid = truth != VOID
     pairs = truth[valid].astype("int64") * n_classes + guess[valid]
     return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)

@@ -171,6 +171,8 @@ def figure(task, runs, scores, columns=3):
             the band goes from the lowest to the highest.
         columns: how many scenes to show, of those with most *things* in them.
     """
+    if len(runs) > len(_LINES):
+        raise ValueError(f"There are lines for {len(_LINES)} runs, and these are {len(runs)}: draw two figures.")
     shown = np.argsort(-(task.held_out_labels == RARE).sum(axis=(1, 2)), kind="stable")[: 2 * columns : 2]
     height = 0.3 + 1.05 * (2 + len(runs)) + 0.5
     figure = plt.figure(figsize=(4.6 + 1.05 * columns + 1.5, height))

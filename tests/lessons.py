@@ -30,3 +30,12 @@ def run(name, monkeypatch, upto=None, **environment):
             if cell.id == upto:
                 break
     return variables, printed
+
+
+def printed(notebooks_run, name):
+    """What each code cell of a notebook printed at full pace: {cell id: text}. Takes the fixture `notebooks_run`."""
+    process, build = notebooks_run
+    assert process.returncode == 0, process.stdout + process.stderr
+    nb = nbformat.read(build / "notebooks" / f"{name}.ipynb", as_version=4)
+    cells = [cell for cell in nb.cells if cell.cell_type == "code"]
+    return {cell.id: "".join(output.get("text", "") for output in cell.outputs) for cell in cells}

@@ -207,7 +207,13 @@ def in_numpy(labels, logits, weights):
     return (weights[classes] * -np.log(p[valid][np.arange(len(classes)), classes])).sum() / max(len(classes), 1)
 
 
-@pytest.mark.parametrize("answer", [weighted_loss(), in_numpy], ids=["keras", "numpy"])
+def spoiling(labels, logits, weights):
+    valid = labels != 255
+    labels[~valid] = 0  # in place
+    return in_numpy(np.where(valid, labels, 255), logits, weights)
+
+
+@pytest.mark.parametrize("answer", [weighted_loss(), in_numpy, spoiling], ids=["keras", "numpy", "in place"])
 def test_weighted_loss_in_any_style(said, answer):
     assert said(check.weighted_loss, answer).startswith("Right")
 
@@ -235,6 +241,7 @@ WRONG_WEIGHTED = {
     "no weight in it": weighted_loss("nothing"),
     "void counts as class 0: leave": weighted_loss(divide="all", void="in"),
     "void counts as class 0 above": weighted_loss(void="in"),
+    "void counts as class 0": lambda labels, *rest: labels.__setitem__(labels == 255, 0) or in_numpy(labels, *rest),
     "minus the loss": lambda *a: -in_numpy(*a),
     "multiplies once": weighted_loss(power=2),
     "NaN": lambda *a: np.nan,
@@ -252,14 +259,14 @@ def test_weighted_loss_names_the_mistake(said, mistake):
 # ---- Dice
 
 
-def dice_loss(absent="out", void="out", twice=2, axes=(0, 1, 2), score=False, total=False):
+def dice_loss(absent="out", void="out", twice=2, axes=(0, 1, 2), score=False, total=False, smooth=0):
     """The exercise of notebook 04, right or with a mistake built in."""
 
     def loss(labels, p):
         g = (labels[..., None] == np.arange(p.shape[-1])).astype("float32")
         if void == "out":
             p = p * (labels != 255)[..., None]
-        value = 1 - twice * (p * g).sum(axes) / np.maximum((p + g).sum(axes), 1e-9)
+        value = 1 - (twice * (p * g).sum(axes) + smooth) / np.maximum((p + g).sum(axes) + smooth, 1e-9)
         value = value[..., g.sum((0, 1, 2)) > 0] if absent == "out" else value
         value = value.sum() if total else value.mean()
         return 1 - value if score else value
@@ -283,14 +290,15 @@ def test_dice_in_any_style(said, answer):
 def iou_loss(labels, p):
     g, p = (labels[..., None] == np.arange(3)).astype(float), p * (labels != 255)[..., None]
     overlap, both = (p * g).sum((0, 1, 2)), (p + g).sum((0, 1, 2))
-    return (1 - overlap / (both - overlap))[:2].mean()
+    return (1 - overlap / (both - overlap))[[0, 2]].mean()
 
 
 WRONG_DICE = {
     "Not answered": lambda labels, p: None,
     "write it with def": "dice",
     "has shape (3,)": lambda labels, p: np.zeros(3),
-    "class 2 is absent": dice_loss(absent="in"),
+    "class 1 is absent": dice_loss(absent="in"),
+    "smoothing by 1": dice_loss(smooth=1),
     "void pixels' probabilities": dice_loss(void="in"),
     "void is counted, and the absent": dice_loss(absent="in", void="in"),
     "that is the score": dice_loss(score=True),

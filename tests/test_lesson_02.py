@@ -1,11 +1,9 @@
 """What notebook 02 claims, held against its own run and against the posted answers."""
 
 import re
-from pathlib import Path
 
 import keras
 import lessons
-import nbformat
 import numpy as np
 import pytest
 
@@ -45,11 +43,7 @@ def test_three_pixels_of_one_class(lesson):
 @pytest.mark.slow
 def test_the_wrong_head_stays_behind(notebooks_run):
     """Claims B4 and B9, at full pace: both sink, one stays."""
-    process, build = notebooks_run
-    assert process.returncode == 0, process.stdout + process.stderr
-    nb = nbformat.read(Path(build) / "notebooks" / f"{NAME}.ipynb", as_version=4)
-    race = next(cell for cell in nb.cells if cell.id == "race")
-    said = "".join(output.get("text", "") for output in race.outputs)
+    said = lessons.printed(notebooks_run, NAME)["race"]
     (_, right), (first, wrong) = (tuple(map(float, pair)) for pair in re.findall(r"loss ([\d.]+) → ([\d.]+)", said))
     assert right < 1.6
     assert right + 0.7 < wrong < first

@@ -1,11 +1,9 @@
 """What notebook 04 claims: held against its own run, and against formulas in float64."""
 
 import re
-from pathlib import Path
 
 import keras
 import lessons
-import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -113,18 +111,12 @@ def test_resized_labels(lesson):
 
 @pytest.mark.slow
 def test_four_losses_at_full_pace(notebooks_run):
-    process, build = notebooks_run
-    assert process.returncode == 0, process.stdout + process.stderr
-    nb = nbformat.read(Path(build) / "notebooks" / f"{NAME}.ipynb", as_version=4)
-    figure = next(cell for cell in nb.cells if cell.id == "race-figure")
-    said = "".join(output.get("text", "") for output in figure.outputs)
+    said = lessons.printed(notebooks_run, NAME)["race-figure"]
     found = {line[:20].strip(): [float(n) for n in re.findall(r"\d\.\d+", line)] for line in said.splitlines()[1:]}
     assert list(found) == ["cross-entropy", "weighted", "Dice", "sum of CE and Dice"]
     assert found["cross-entropy"][0] < 0.05 and found["sum of CE and Dice"][0] < 0.2
-    assert (
-        found["weighted"][0] > 0.4 and found["weighted"][3] > 3 * found["Dice"][3]
-    )  # found, at the price of false alarms
-    assert found["Dice"][2] - found["Dice"][1] > 0.1  # the seeds disagree
+    assert found["weighted"][0] > 0.25 and found["weighted"][0] > found["Dice"][0]
+    assert found["weighted"][3] > 2 * found["Dice"][3]  # the price: false alarms
     means = [row[9] for row in found.values()]
     assert max(means) - min(means) < 0.1
 

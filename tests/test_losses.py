@@ -416,6 +416,38 @@ def test_dice_refuses_a_smooth_that_is_none(bad):
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy(), Dice(), Sum([CrossEntropy(), Dice()])], ids=lambda loss: loss.name)
+def test_shapes_known_only_at_run_time_are_no_number_under_xla(loss):
+    spec = [tf.TensorSpec((None, None, None), "int32"), tf.TensorSpec((None, None, None, 3), "float32")]
+    labels, logits = np.zeros((2, 4, 6), "int32"), np.zeros((2, 4, 6, 3), "float32")
+    graph = tf.function(loss.__call__, input_signature=spec, jit_compile=True)
+    assert float(graph(labels, logits)) == pytest.approx(float(loss(labels, logits)), rel=1e-6)
+    assert np.isnan(float(graph(labels, logits.transpose(0, 2, 1, 3))))
+
+
+def test_more_classes_than_void_leaves_room_for_are_refused():
+    with pytest.raises(ValueError, match="label 255 means void: there can be 255 at most"):
+        CrossEntropy()(np.zeros((1, 2, 2), "int32"), np.zeros((1, 2, 2, 256), "float32"))
+
+
+@pytest.mark.parametrize("xla", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("margin", [50, 60, 100])
+@pytest.mark.parametrize("smooth", [0.0, 1e-30])
+def test_the_slope_of_dice_is_finite_where_a_class_is_absent_in_truth_and_prediction(smooth, margin, xla):
+    labels = np.zeros((1, 4, 4), "int32")
+    logits = tf.constant(margin * np.eye(3, dtype="float32")[labels])
+
+    @tf.function(jit_compile=xla)
+    def step():
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = Dice(smooth)(labels, logits)
+        return value, tape.gradient(value, logits)
+
+    value, slope = step()
+    assert float(value) == pytest.approx(0, abs=1e-6) and np.isfinite(slope.numpy()).all()
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), Dice(), Sum([CrossEntropy(), Dice()])], ids=lambda loss: loss.name)
 def test_weights_from_outside_are_refused(loss):
     x, y = blocks()
     said = "no sample_weight, and so no class_weight in fit"

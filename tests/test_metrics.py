@@ -207,3 +207,21 @@ def test_a_label_that_is_no_class_is_not_counted_as_one(bad):
     with pytest.raises(tf.errors.InvalidArgumentError):
         metric.update_state(labels, np.zeros((1, 4, 4, 3), "float32"))
     assert np.array(metric.result()).sum() == 0
+
+
+@pytest.mark.parametrize("labels", [(2, 6, 4), (1, 4, 6), (2, 4, 6, 3), (2, 24)])
+def test_labels_of_other_pixels_are_refused(labels):
+    with pytest.raises(ValueError, match="cover different pixels"):
+        ConfusionMatrix(3).update_state(np.zeros(labels, "int32"), np.zeros((2, 4, 6, 3), "float32"))
+
+
+def test_a_last_axis_of_one_is_taken():
+    metric = ConfusionMatrix(3)
+    metric.update_state(np.zeros((2, 4, 6, 1), "int32"), np.zeros((2, 4, 6, 3), "float32"))
+    assert np.array(metric.result())[0, 0] == 48
+
+
+@pytest.mark.parametrize("guess", [[3, 1], [-1, 1], [0, 1, 2]])
+def test_guesses_that_are_no_class_or_of_other_pixels_are_refused(guess):
+    with pytest.raises(ValueError, match="A prediction is 0 to 2 for each pixel"):
+        metrics.confusion([0, 1], guess, 3)

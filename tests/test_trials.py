@@ -65,15 +65,18 @@ def test_scores_are_read_off_the_matrices(run):
 
 def test_a_seed_gives_the_same_run_alone_and_after_another(task, run):
     alone = trials.train(task, losses.CrossEntropy(), seeds=(1,))
-    np.testing.assert_allclose(alone.losses[0], run.losses[1], rtol=1e-3)
+    np.testing.assert_allclose(alone.losses[0], run.losses[1], rtol=1e-2)
     assert np.array_equal(alone.matrices[0, 0], run.matrices[1, 0])
     assert not np.array_equal(run.matrices[0, 0], run.matrices[1, 0])
 
 
 def test_an_optimizer_starts_afresh_for_each_seed(task):
-    """Its momentum, and its count of steps, are those of a new one."""
-    run = trials.train(task, losses.CrossEntropy(), optimizer=keras.optimizers.SGD(0.05, momentum=0.9), seeds=(0, 0))
-    np.testing.assert_allclose(run.losses[0], run.losses[1], rtol=1e-3)
+    """Its momentum, and its count of steps, are those of a new one: here the rate falls to 0 after the first run."""
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([60], [0.05, 0.0])
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+    run = trials.train(task, losses.CrossEntropy(), optimizer=optimizer, seeds=(0, 0))
+    np.testing.assert_allclose(run.losses[0], run.losses[1], rtol=1e-2)
+    assert run.losses[1, 1] < run.losses[1, 0]
 
 
 def test_head_and_preparation_are_applied(task):
@@ -122,6 +125,11 @@ def test_precision_of_nothing_is_no_number_and_a_gap_in_the_line(task, run):
     figure = trials.figure(task, {"nothing": nothing, "one": run}, {"precision": trials.Run.precision})
     assert figure.axes[0].lines[0].get_ydata().mask.all()
     plt.close(figure)
+
+
+def test_more_runs_than_lines_are_refused(task, run):
+    with pytest.raises(ValueError, match="lines for 4 runs, and these are 5"):
+        trials.figure(task, {str(i): run for i in range(5)}, {"recall": trials.Run.recall})
 
 
 def test_void_is_black():
