@@ -21,7 +21,14 @@ def show(figure, alt):
     """Displays a figure in the notebook, once, as a PNG with a text for those who cannot see it."""
     from IPython import display
 
-    display.display(display.Image(png(figure), format="png", alt=alt))
+    display.display(picture(png(figure), alt))
+
+
+def picture(data, alt):
+    """The bytes of a PNG as something that a notebook displays, with a text for those who cannot see it."""
+    from IPython import display
+
+    return display.Image(data, format="png", metadata={"alt": alt})  # Colab's IPython 7 has no argument alt
 
 
 def movie(gif, alt):

@@ -89,10 +89,10 @@ class View(keras.callbacks.Callback):
     def _draw(self):
         if not self.replaces_progress_bar or not self.masks:
             return
-        from IPython.display import Image, display
+        from IPython.display import display
 
         start = time.perf_counter()
-        picture = Image(draw.png(self.figure(), crop=False), format="png", alt=self.headline())
+        picture = draw.picture(draw.png(self.figure(), crop=False), self.headline())
         if self.handle is None:
             self.handle = display(picture, display_id=True)
         else:
@@ -219,7 +219,7 @@ def race(models, batches, images, labels, steps):
     Returns:
         {name: the loss of every step}, and {name: masks uint8 (k, row, col)} after the last.
     """
-    from IPython.display import Image, display
+    from IPython.display import display
 
     losses = {name: [] for name in models}
     live = getattr(get_ipython(), "kernel", None) is not None
@@ -234,9 +234,7 @@ def race(models, batches, images, labels, steps):
             alt = f"Step {step} of {steps}. Loss: " + ", ".join(
                 f"{n} {np.mean(v[-20:]):.2f}" for n, v in losses.items()
             )
-            picture = Image(
-                draw.png(_race_figure(losses, masks, images, labels, steps), crop=False), format="png", alt=alt
-            )
+            picture = draw.picture(draw.png(_race_figure(losses, masks, images, labels, steps), crop=False), alt)
             if handle is None:
                 handle = display(picture, display_id=True)
             else:

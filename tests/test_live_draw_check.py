@@ -387,3 +387,17 @@ def test_a_small_png_keeps_the_classes_colours():
     shown = set(map(tuple, np.asarray(picture.convert("RGB")).reshape(-1, 3).tolist()))
     assert {tuple(colour) for colour in PALETTE.tolist()} <= shown
     assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_picture_carries_its_text_with_what_colabs_ipython_knows(monkeypatch):
+    class Image7(IPython.display.Image):
+        """With the arguments of IPython 7.34, which Colab has."""
+
+        def __init__(self, data=None, url=None, filename=None, format=None, embed=None, width=None, height=None,
+                     retina=False, unconfined=False, metadata=None):  # fmt: skip
+            super().__init__(data, url, filename, format, embed, width, height, retina, unconfined, metadata)
+
+    monkeypatch.setattr(IPython.display, "Image", Image7)
+    shown = draw.picture(draw.png(plt.figure(figsize=(1, 1)), crop=False), "two curves that cross")
+    bundle, metadata = shown._repr_mimebundle_()
+    assert set(bundle) == {"image/png"} and metadata["image/png"]["alt"] == "two curves that cross"
