@@ -25,7 +25,7 @@ CLASSES = ("sky", "built", "nature", "things")
 RARE = CLASSES.index("things")
 SIZE = 32  # pixels, high and wide
 BATCH = 6
-_COLOURS = cells.CLASS_COLOURS[: len(CLASSES)]
+_COLOURS = cells.CLASS_COLOURS
 _LINES = ("#000000", "#d55e00", "#0072b2", "#009e73")
 _MADE_OF = {
     "sky": "sky sun moon",
@@ -48,16 +48,23 @@ class Task(NamedTuple):
         return np.bincount(self.labels.ravel(), minlength=256)[: len(CLASSES)]
 
 
-def task():
-    """The drawn scenes of notebook 02 in four classes, every fourth of them held out."""
+def task(shrink=None):
+    """The drawn scenes of notebook 02 in four classes, every fourth of them held out.
+
+    Args:
+        shrink: how labels get from 64x64 pixels to 32x32, a function of uint8 (n, row, col), 0-3 or 255: every second
+            pixel unless given, so that labels do not mix. Those of the held-out scenes always get there that way.
+    """
     data = scenes.make(siftflow.data_folder() / "scenes" / "small", train=240, test=24, size=64)
-    images, labels = (array[:, ::2, ::2] for array in data.load("train"))  # every second pixel: labels do not mix
+    images, labels = data.load("train")
     to_four = np.full(256, CLASSES.index("nature"), "uint8")
     to_four[VOID] = VOID
     for name, parts in _MADE_OF.items():
         to_four[[CLASS_NAMES.index(part) for part in parts.split()]] = CLASSES.index(name)
-    labels, held_out = to_four[labels], np.arange(len(images)) % 4 == 0
-    return Task(images[~held_out], labels[~held_out], images[held_out], labels[held_out])
+    images, labels = images[:, ::2, ::2], to_four[labels]
+    held_out, apart = np.arange(len(images)) % 4 == 0, labels[:, ::2, ::2]
+    learned = apart if shrink is None else shrink(labels)
+    return Task(images[~held_out], learned[~held_out], images[held_out], apart[held_out])
 
 
 class Run(NamedTuple):
@@ -68,11 +75,13 @@ class Run(NamedTuple):
         matrices: int64 (seed, 1 + epoch, 4, 4), the confusion matrix (rows = truth) of the held-out scenes, before
             training and after each epoch.
         masks: uint8 (seed, image, row, col), the argmax at the end, on the held-out scenes.
+        film: uint8 (1 + epoch, image, row, col), the same before training and after each epoch, of the first seed.
     """
 
     losses: np.ndarray
     matrices: np.ndarray
     masks: np.ndarray
+    film: np.ndarray
 
     def recall(self, c=RARE):
         """The share of class c's pixels that was found: (seed, 1 + epoch)."""
@@ -103,37 +112,39 @@ class Run(NamedTuple):
         return np.array([[score(matrix) for matrix in seed] for seed in self.matrices])
 
 
-def train(task, loss, *, optimizer=None, seeds=(0,), head=None, prepare=None, epochs=14):
+def model(task, loss, *, optimizer=None, seeds=(0,), head=None, prepare=None, outputs=4, epochs=14, scores=()):
+    """The small U-Net as `train` starts with it, compiled, with Keras metrics besides. Arguments as there."""
+    network, _ = _compiled(task, loss, optimizer, head, outputs, epochs, seeds[0], metrics=list(scores))
+    if prepare is not None:
+        prepare(network)
+    return network
+
+
+def train(
+    task, loss, *, optimizer=None, seeds=(0,), head=None, prepare=None, outputs=4, epochs=14, finish=None
+):  # fmt: skip
     """Trains the small U-Net once for each seed, of its weights and of the order of the images.
 
     Args:
         loss: a Keras loss or a function of (labels (batch, row, col), the model's output).
         optimizer: Adam, 5e-3 falling to 0 along a cosine, unless given.
         head: a layer on top of the logits, such as a softmax; None for logits.
+        prepare, finish: functions of the model, called before training, to start it elsewhere, and after it.
+        outputs: how many numbers the network gives per pixel.
         epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2.
-        prepare: a function of the new model, called before training, to start it elsewhere.
     """
     import tensorflow as tf
 
-    epochs = min(epochs, 2) if os.environ.get("SERIES_PACE") == "fast" else epochs
-
-    def network(seed):
-        keras.utils.set_random_seed(seed)
-        model = unet((SIZE, SIZE, 3), len(CLASSES), filters=8, depth=2)
-        return model if head is None else keras.Model(model.input, head(model.output))
-
-    model, steps = network(seeds[0]), len(task.images) // BATCH
-    if optimizer is None:
-        optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(5e-3, epochs * steps))
     # One call into TensorFlow per epoch: for a network this small, Python between the steps takes as long as they do.
-    model.compile(optimizer, loss, steps_per_execution=steps)
-    optimizer.build(model.trainable_variables)
-    at_rest = [keras.ops.convert_to_numpy(variable) for variable in optimizer.variables]
+    steps = len(task.images) // BATCH
+    model, epochs = _compiled(task, loss, optimizer, head, outputs, epochs, seeds[0], steps_per_execution=steps)
+    model.optimizer.build(model.trainable_variables)
+    at_rest = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
     examples = tf.data.Dataset.from_tensor_slices((task.images, task.labels)).cache()
-    losses, matrices, masks = [], [], []
+    losses, matrices, masks, film = [], [], [], None
     for seed in seeds:  # the compiled step serves all: compiling takes as long as five epochs
-        model.set_weights(network(seed).get_weights())
-        for variable, value in zip(optimizer.variables, at_rest, strict=True):
+        model.set_weights(_network(seed, head, outputs).get_weights())
+        for variable, value in zip(model.optimizer.variables, at_rest, strict=True):
             variable.assign(value)
         if prepare is not None:
             prepare(model)
@@ -143,9 +154,30 @@ def train(task, loss, *, optimizer=None, seeds=(0,), head=None, prepare=None, ep
         for _ in range(epochs):
             losses[-1].append(model.fit(batches, shuffle=False, verbose=0).history["loss"][0])
             guesses.append(_argmax(model, task))
-        matrices.append([metrics.confusion(task.held_out_labels, guess, len(CLASSES)) for guess in guesses])
+        matrices.append([metrics.confusion(task.held_out_labels, guess, outputs) for guess in guesses])
         masks.append(guesses[-1])
-    return Run(np.array(losses), np.array(matrices), np.array(masks))
+        film = np.stack(guesses) if film is None else film
+        if finish is not None:
+            finish(model)
+    return Run(np.array(losses), np.array(matrices), np.array(masks), film)
+
+
+def _network(seed, head, outputs):
+    keras.utils.set_random_seed(seed)
+    network = unet((SIZE, SIZE, 3), outputs, filters=8, depth=2)
+    return network if head is None else keras.Model(network.input, head(network.output))
+
+
+def _compiled(task, loss, optimizer, head, outputs, epochs, seed, **options):
+    """-> the model, and how many epochs it is to be trained at this pace."""
+    epochs = min(epochs, 2) if os.environ.get("SERIES_PACE") == "fast" else epochs
+    network = _network(seed, head, outputs)
+    if optimizer is None:
+        optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(5e-3, epochs * (len(task.images) // BATCH))
+        )
+    network.compile(optimizer, loss, **options)
+    return network, epochs
 
 
 def _argmax(model, task):
@@ -156,9 +188,9 @@ def _argmax(model, task):
 
 
 def coloured(mask):
-    """A mask of the four classes in their colours: uint8 (row, col) -> uint8 (row, col, RGB); void is black."""
+    """A mask of the four classes, or more, in colours: uint8 (row, col) -> uint8 (row, col, RGB); void is black."""
     table = np.zeros((256, 3), np.uint8)
-    table[: len(CLASSES)] = [np.round(255 * np.array(to_rgb(colour))) for colour in _COLOURS]
+    table[: len(_COLOURS)] = [np.round(255 * np.array(to_rgb(colour))) for colour in _COLOURS]
     return table[mask]
 
 
@@ -213,6 +245,72 @@ def figure(task, runs, scores, columns=3):
     return figure
 
 
+def chart(task, runs, image=None, n_frames=4):
+    """What hangs at the foot of the bed: for each run its curves, the classes it gives, epoch by epoch, and its masks.
+
+    Args:
+        runs: {name: Run}, a row each.
+        image: which of the held-out scenes; unless given, one with many classes.
+        n_frames: masks to show, from before training to the end.
+    """
+    if image is None:
+        image = max(range(len(task.held_out_labels)), key=lambda i: _variety(task.held_out_labels[i]))
+    width, height = 11.5, 1.6 * len(runs) + 0.75
+    figure = plt.figure(figsize=(width, height))
+    place = {"top": 1 - 0.3 / height, "bottom": 0.72 / height, "hspace": 0.22}
+    curves = figure.add_gridspec(len(runs), 3, left=0.8 / width, right=5.4 / width, wspace=0.32, **place)
+    strip = figure.add_gridspec(
+        len(runs), 1 + n_frames, left=5.65 / width, right=1 - 0.05 / width, wspace=0.06, **place
+    )
+    most = max(np.nanmax(run.losses[0]) for run in runs.values())
+    for i, (name, run) in enumerate(runs.items()):
+        epochs, last = np.arange(len(run.film)), i == len(runs) - 1
+        axis = figure.add_subplot(curves[i, 0])
+        axis.plot(epochs[1:], run.losses[0], color=_LINES[0], linewidth=2)
+        axis.set_ylim(0, 1.08 * most)
+        axis.text(
+            -0.33,
+            0.5,
+            name,
+            transform=axis.transAxes,
+            ha="center",
+            va="center",
+            fontsize=10,
+            rotation=90,
+            weight="bold",
+        )
+        score = figure.add_subplot(curves[i, 1])
+        score.plot(epochs, run.mean_iou()[0], color=_LINES[2], linewidth=2)
+        score.set_ylim(0, 0.7)
+        share = figure.add_subplot(curves[i, 2])
+        given = run.matrices[0].sum(axis=1) / run.matrices[0].sum(axis=(1, 2))[0]
+        share.stackplot(epochs, *given.T, colors=_COLOURS)
+        share.set_ylim(0, 1)
+        share.set_yticks([])
+        for curve in (axis, score, share):
+            curve.set_xlim(0, max(1, epochs[-1]))
+            curve.tick_params(labelsize=8, labelbottom=last, pad=1)
+            curve.spines[["top", "right"]].set_visible(False)
+            if last:
+                curve.set_xlabel("epoch", fontsize=9, labelpad=1)
+        frames = np.unique(np.linspace(0, len(run.film) - 1, n_frames).round().astype(int))
+        titles = ["truth", *[f"epoch {frame}" for frame in frames]]
+        pictures = [task.held_out_labels[image], *run.film[frames, image]]
+        axes = [draw.plain(figure.add_subplot(strip[i, j])) for j in range(len(pictures))]
+        for panel, picture in zip(axes, pictures, strict=True):
+            panel.imshow(coloured(picture), interpolation="nearest")
+        heads = [(axis, "training loss"), (score, "mean IoU, held out"), (share, "classes given")]
+        for panel, title in [*(heads if i == 0 else []), *zip(axes, titles, strict=True)]:
+            if i == 0 or last:
+                panel.set_title(title if i == 0 else "", fontsize=9, pad=3)
+    _legend(figure, 0.74, 0.5 / height)
+    return figure
+
+
+def _variety(labels):
+    return len(np.unique(labels)), (labels == RARE).sum()
+
+
 def shares(rows):
     """Stacked bars: to which classes the held-out pixels went.
 
@@ -222,7 +320,7 @@ def shares(rows):
     figure, axis = plt.subplots(figsize=(8.6, 0.34 * len(rows) + 0.5))
     for y, (values, note) in enumerate(rows.values()):
         left = 0.0
-        for value, colour in zip(values, _COLOURS, strict=True):
+        for value, colour in zip(values, _COLOURS, strict=False):
             axis.barh(y, value, 0.78, left=left, color=colour, edgecolor="white", linewidth=0.8)
             left += value
         axis.text(1.015, y, note, va="center", fontsize=9)
@@ -237,7 +335,7 @@ def shares(rows):
 
 
 def _legend(figure, x, y, void=True):
-    handles = [Patch(color=colour, label=name) for name, colour in zip(CLASSES, _COLOURS, strict=True)]
+    handles = [Patch(color=colour, label=name) for name, colour in zip(CLASSES, _COLOURS, strict=False)]
     handles += [Patch(color="black", label="void")] if void else []
     figure.legend(
         handles=handles, loc="upper center", bbox_to_anchor=(x, y), ncols=5, frameon=False, fontsize=9,
