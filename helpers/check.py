@@ -250,6 +250,25 @@ def dice(answer):
     print("Right: classes apart, void out, absent classes out.")
 
 
+def diagnosis(answers):
+    """Which cause, 1 to 7, does each card of notebook 05 have? {card: number, or None while not answered}."""
+    look = {
+        "A": (3, "its masks are striped: change a patch of the image, and see where the output moves"),
+        "B": (4, "a third class stands between two others: which numbers do those have, and which has it?"),
+        "C": (6, "the loss is fine, the rare class is gone: what does it cost to miss it altogether?"),
+        "D": (7, "nothing is wrong with its masks: what does the log say to a perfect prediction?"),
+    }
+    if not isinstance(answers, dict) or set(answers) != set(look):
+        return print("The answer is a dictionary with a number, 1 to 7, for each of A, B, C and D.")
+    for card, (right, hint) in look.items():
+        if answers[card] is None:
+            print(f"{card}: not answered yet: replace None by a number from 1 to 7, and run the cell again.")
+        elif answers[card] == right and not isinstance(answers[card], bool):
+            print(f"{card}: right.")
+        else:
+            print(f"{card}: not yet: {hint}.")
+
+
 def _quiet(answer, *arguments):
     """What a function returns, as an array; None if it fails."""
     try:

@@ -1,0 +1,171 @@
+"""The exercise cards of notebook 05, small training runs that fail, each for a reason to be found; and its last page.
+
+    card = ward.card("A")
+    preflight(card.model, card.batch, class_names=trials.CLASSES)
+
+The code below gives the reasons away: read it when you have made up your mind.
+"""
+
+from typing import NamedTuple
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import layers, ops
+from matplotlib.patches import FancyBboxPatch
+
+from helpers import losses, metrics, trials
+
+CARDS = ("A", "B", "C", "D")
+
+
+class Card(NamedTuple):
+    """A patient.
+
+    Attributes:
+        model: untrained, compiled. batch: (images uint8, labels), 24 of each, as its training gets them.
+        run: what became of it in training. complaint: what its owner says.
+    """
+
+    model: keras.Model
+    batch: tuple
+    run: trials.Run
+    complaint: str
+
+
+def card(name, cured=False, epochs=8):
+    """The patient of one card, trained on the scenes of `trials.task`; or its cured twin.
+
+    Raises:
+        ValueError: there is no such card.
+    """
+    if name not in CARDS:
+        raise ValueError(f"There is no card {name!r}: the cards are {', '.join(CARDS)}.")
+    task, options, scores = {"A": _a, "B": _b, "C": _c, "D": _d}[name](not cured)
+    model = trials.model(task, epochs=epochs, scores=scores, **options)
+    run = trials.train(task, epochs=epochs, **options)
+    matrix = run.matrices[0, -1]
+    accuracy = metrics.scores(matrix)["pixel_accuracy"]
+    complaint = {
+        "A": f"The loss falls to {run.losses[0, -1]:.2f}, but masks come out in stripes.",
+        "B": "Between sky and trees it sees a strip of buildings, in almost every picture.",
+        "C": f"A Dice loss, chosen for the rare class, falls to {run.losses[0, -1]:.2f}; of the things "
+        f"{run.recall()[0, -1]:.0%} are found.",
+        "D": f"The log says accuracy {np.trace(matrix) / task.held_out_labels.size:.3f}; the confusion matrix says "
+        f"{accuracy:.3f}.",
+    }[name]
+    return Card(model, (task.images[:24], task.labels[:24]), run, complaint)
+
+
+def _a(sick):
+    to_map = layers.Reshape((trials.SIZE, trials.SIZE, 4))
+    as_answered = [layers.Reshape((4, trials.SIZE**2)), layers.Permute((2, 1)), to_map]
+    head = keras.Sequential(as_answered if sick else [layers.Reshape((trials.SIZE**2, 4)), to_map])
+    return trials.task(), {"loss": losses.CrossEntropy(), "head": head}, [metrics.Scores(4)]
+
+
+def _b(sick):
+    def enlarged(labels):  # kept at an eighth of the size, and enlarged as Keras does unless told otherwise
+        small = labels[:, ::8, ::8, None].astype("float32")
+        large = ops.image.resize(small, (trials.SIZE, trials.SIZE), interpolation="bilinear" if sick else "nearest")
+        return np.round(ops.convert_to_numpy(large))[..., 0]
+
+    task = trials.task(enlarged)
+    task = task._replace(labels=(task.labels[..., None] == np.arange(4)).astype("float32"))  # 255, or 127: in no class
+    return task, {"loss": keras.losses.CategoricalCrossentropy(from_logits=True)}, []
+
+
+def _c(sick):
+    task = trials.task()
+    if not sick:
+        return task, {"loss": losses.Dice()}, [metrics.Scores(4)]
+    own = keras.losses.Dice()
+    hot = task._replace(labels=(task.labels[..., None] == np.arange(4)).astype("float32"))
+    return hot, {"loss": lambda y, z: own(y, ops.softmax(z) * ops.sum(y, axis=-1, keepdims=True))}, []
+
+
+def _d(sick):
+    scores = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if sick else [metrics.Scores(4)]
+    return trials.task(), {"loss": losses.CrossEntropy()}, scores
+
+
+# ---- the last page ------------------------------------------------------------------------------------------------
+
+_CHART = (
+    (
+        "initial loss is not ln C",
+        "the loss of a perfect answer;\nwhat reaches the first convolution",
+        "logits taken for probabilities, or the reverse;\ninput range; another class list",
+    ),
+    (
+        "loss flat, masks never change",
+        "how far does one step move\na weight, as a share of it?",
+        "below 1e-5: a rate too small for this optimizer\n1e-4 to 1e-2: look further down",
+    ),
+    (
+        "flat at every rate",
+        "overfit one batch,\nAdam 1e-2 to 1e-4",
+        "cannot: unnormalised or frozen features, no gradient\ncan: the data, or the pictures you look at",
+    ),
+    (
+        "training improves,\nvalidation stays bad",
+        "one batch: loss with training=True\nand with training=False",
+        "far apart: moving statistics (momentum, frozen)\nalike: overfitting; more data, augmentation",
+    ),
+    (
+        "loss stops far above 0,\nmasks look right",
+        "the loss of a perfect answer",
+        "not 0: double softmax, void counted,\nabsent classes in a Dice",
+    ),
+    (
+        "one class everywhere",
+        "classes given, epoch by epoch;\nthe cost of missing the rarest class",
+        "from the start: imbalance, a Dice over all at once\nsuddenly: a wild step, NaN",
+    ),
+    (
+        "right shapes, wrong names",
+        "np.unique(labels), the class list,\na label beside its image",
+        "labels from 1, void as a class,\nanother order of classes",
+    ),
+    (
+        "patchy masks, seams",
+        "change one patch of the image;\ncount labels between their neighbours",
+        "moves elsewhere: reshape for permute\nmany between: labels resized bilinearly",
+    ),
+    (
+        "NaN",
+        "np.isfinite: images, weights, outputs,\nloss, in this order",
+        "0/0 or log 0; label 255 on a GPU;\na rate too high; float16",
+    ),
+    (
+        "accuracy and masks disagree",
+        "the score of a perfect\nand of a wrong answer",
+        "not 1 and 0: void counted, one-hot or logits\ntaken for something else",
+    ),
+)  # what you see, what to measure, what that tells
+
+
+def decision_chart():
+    """One page: from what you see, to what to measure, to what that tells. For A4, landscape."""
+    figure = plt.figure(figsize=(10.5, 7.2))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set(xlim=(-0.5, 100.5), ylim=(-len(_CHART) - 0.05, 1.55))
+    axis.axis("off")
+    columns = ((0, 27, "#cde3f2", "you see"), (33, 29, "#fff0cc", "measure"), (68, 32, "#cfe9df", "it tells"))
+    axis.text(
+        50, 1.3, "Before anything else: print the initial loss (ln C), overfit one batch, run preflight.",
+        ha="center", va="center", fontsize=11.5, weight="bold",
+    )  # fmt: skip
+    for x, width, _, title in columns:
+        axis.text(x + width / 2, 0.6, title, ha="center", va="center", fontsize=12, style="italic")
+    for i, texts in enumerate(_CHART):
+        for (x, width, colour, _), text in zip(columns, texts, strict=True):
+            box = FancyBboxPatch(
+                (x, -i - 0.62), width, 0.8, boxstyle="round,pad=0,rounding_size=0.8", mutation_aspect=0.1,
+                facecolor=colour, edgecolor="0.45", linewidth=0.8,
+            )  # fmt: skip
+            axis.add_patch(box)
+            axis.text(x + width / 2, -i - 0.22, text, ha="center", va="center", fontsize=9, linespacing=1.15)
+        for x in (27.3, 62.3):
+            axis.annotate("", (x + 5.4, -i - 0.22), (x, -i - 0.22), arrowprops={"arrowstyle": "-|>", "color": "0.25"})
+    return figure
