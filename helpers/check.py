@@ -251,18 +251,19 @@ def dice(answer):
 
 
 def diagnosis(answers):
-    """Which cause, 1 to 7, does each card of notebook 05 have? {card: number, or None while not answered}."""
+    """Which cause, 1 to 8, does each card of notebook 05 have? {card: number, or None while not answered}."""
     look = {
         "A": (3, "its masks are striped: change a patch of the image, and see where the output moves"),
         "B": (4, "a third class stands between two others: which numbers do those have, and which has it?"),
         "C": (6, "the loss is fine, the rare class is gone: what does it cost to miss it altogether?"),
         "D": (7, "nothing is wrong with its masks: what does the log say to a perfect prediction?"),
+        "E": (8, "not a number from the first epoch on: is everything a number that goes in?"),
     }
     if not isinstance(answers, dict) or set(answers) != set(look):
-        return print("The answer is a dictionary with a number, 1 to 7, for each of A, B, C and D.")
+        return print("The answer is a dictionary with a number, 1 to 8, for each of A, B, C, D and E.")
     for card, (right, hint) in look.items():
         if answers[card] is None:
-            print(f"{card}: not answered yet: replace None by a number from 1 to 7, and run the cell again.")
+            print(f"{card}: not answered yet: replace None by a number from 1 to 8, and run the cell again.")
         elif answers[card] == right and not isinstance(answers[card], bool):
             print(f"{card}: right.")
         else:

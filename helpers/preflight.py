@@ -448,7 +448,7 @@ class _Unchanged:
             optimizer = getattr(self.model, "optimizer", None)
             optimizers = optimizer.variables if optimizer else []
             for variable in [*self.model.variables, *self.model.metrics_variables, *optimizers]:
-                self.before.setdefault(id(variable), (variable, np.array(ops.convert_to_numpy(variable))))
+                self.before.setdefault(id(variable), (variable, np.array(variable.numpy())))
 
     def restore(self):
         for variable, value in self.before.values():
@@ -467,7 +467,7 @@ def _random_states():
     python, numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002 (that of others is what matters)
     seeds = keras.src.random.seed_generator  # Keras has no public name for the generator behind its unseeded layers
     generator = seeds.global_state.get_global_attribute(seeds.GLOBAL_SEED_GENERATOR)
-    state = None if generator is None else np.array(ops.convert_to_numpy(generator.state))
+    state = None if generator is None else np.array(generator.state.numpy())
     eager = numbers = None
     if keras.backend.backend() == "tensorflow":
         from tensorflow.python.eager import context

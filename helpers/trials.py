@@ -262,7 +262,7 @@ def chart(task, runs, image=None, n_frames=4):
     strip = figure.add_gridspec(
         len(runs), 1 + n_frames, left=5.65 / width, right=1 - 0.05 / width, wspace=0.06, **place
     )
-    most = max(np.nanmax(run.losses[0]) for run in runs.values())
+    most = max(np.nanmax(run.losses[0], initial=0.1) for run in runs.values())
     for i, (name, run) in enumerate(runs.items()):
         epochs, last = np.arange(len(run.film)), i == len(runs) - 1
         axis = figure.add_subplot(curves[i, 0])
