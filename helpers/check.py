@@ -264,7 +264,7 @@ def diagnosis(answers):
     for card, (right, hint) in look.items():
         if answers[card] is None:
             print(f"{card}: not answered yet: replace None by a number from 1 to 8, and run the cell again.")
-        elif answers[card] == right and not isinstance(answers[card], bool):
+        elif str(answers[card]) == str(right):
             print(f"{card}: right.")
         else:
             print(f"{card}: not yet: {hint}.")

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import functools
 import random
+import re
 import textwrap
 import time
 
@@ -45,8 +46,8 @@ def preflight(model, batch, *, class_names=None, steps=None, void=255, seconds=4
         model: a compiled `keras.Model`, trained or not, of one image input (batch, row, col, channel) and one output:
             logits or probabilities (batch, row, col, class) or (batch, pixel, class). One channel means two classes.
         batch: (images, labels) or (images, labels, sample_weight), or a `tf.data.Dataset`, `keras.utils.PyDataset` or
-            iterator of such. Labels are whole numbers (batch, row, col), or one-hot (batch, row, col, class). What is
-            read from an iterator is gone from it, and a shuffled pipeline goes on to its next order.
+            iterator of such. Labels are whole numbers (batch, row, col), or one-hot (batch, row, col, class): one class
+            per pixel. What is read from an iterator is gone from it; a shuffled pipeline goes on to its next order.
         class_names: the classes in the order of their labels, to be compared with the network's outputs.
         steps: how many training steps are planned, to tell what will not settle in time.
         void: the label that means "no class", unless the loss has an `ignore_class` of its own.
@@ -102,6 +103,10 @@ _KNOWN = {
         "It was built for {built_for}.",
         "Resize the images to what the model takes, or build it for these.",
     ),
+    "does not run": (
+        "Something within the model does not fit these images: their size, or their type (whole numbers).",
+        'model(images[:1]) shows the place; images.astype("float32") if it is the type.',
+    ),
     "diverged": (
         "Training has already diverged: a rate too high, NaN in the data, log(0) or 0/0 in the loss.",
         "Build the model anew, and run preflight on that.",
@@ -153,7 +158,7 @@ _KNOWN = {
     ),
     "other number of classes": (
         "The labels' classes and the network's outputs are not equally many.",
-        "As many outputs as classes; void is not one of them.",
+        "As many outputs as classes (one output is two classes); void is not one of them.",
     ),
     "list and map": (
         "The output is a list of pixels, the labels are a map.",
@@ -186,12 +191,12 @@ _KNOWN = {
         "Map them to 0, 1, ... C - 1, or tell which is void: void= here, ignore_class= in the loss.",
     ),
     "one label": (
-        "Label files that were not read, were divided by 255, or belong to other images.",
+        "Label files that were not read, were divided by 255, or belong to other images; or a batch without objects.",
         "np.unique(labels) of some files, and one beside its image.",
     ),
     "void as a class": (
         "Void is trained as a class of its own; 0 often means unlabelled in the files, and then every other label is "
-        "off by one.",
+        "off by one. (If it is a border that you want to find, all is well.)",
         "labels - 1, {void} for void, one output fewer, and a loss that leaves void out.",
     ),
     "labels turned": (
@@ -224,7 +229,7 @@ _KNOWN = {
         "ignore_class={void} in the loss, or helpers.losses.",
     ),
     "loss of another form": (
-        "Labels are {kind}, and the loss wants the other form; or 0/0 or log(0) in it.",
+        "Labels are {kind}, and the loss wants the other form; sample weights of another shape; or 0/0 or log(0).",
         "Sparse... losses take whole numbers; Categorical... and keras.losses.Dice take one-hot.",
     ),
     "0/0": (
@@ -257,8 +262,8 @@ _KNOWN = {
         "Set its flags (sparse_y_true, sparse_y_pred); or helpers.metrics.Scores.",
     ),
     "sure and wrong": (
-        "It is sure, and wrong, before it has learned these classes: weights or inputs too large, or labels in another "
-        "order than it was trained on.",
+        "It is sure, and wrong, before it has learned these classes: weights or inputs too large, no normalisation; "
+        "or, for a trained network, labels in another order than it was trained on.",
         "Images of about -1 to 1, he_normal, normalisation; for a trained network compare the lists of classes.",
     ),
     "other input range": (
@@ -384,7 +389,8 @@ class _Case:
     """
 
     def __init__(self, model, batch, class_names, steps, void, end):
-        self.model, self.batch, self.class_names, self.steps = model, batch, class_names, steps
+        self.model, self.batch, self.steps = model, batch, steps
+        self.class_names = None if class_names is None else list(class_names)
         self.void, self.end = void, end
 
     def loss(self, prediction):
@@ -396,10 +402,8 @@ class _Case:
     def answer(self, classes, form, sure=30.0):
         """The prediction that is certain of these classes, of the output's shape, as logits or probabilities."""
         p = np.eye(self.n, dtype="float32")[classes]
-        if self.shape[-1] == 1:
-            p = p[..., 1:]
-            return (sure * (2 * p - 1) if form == "logits" else p).reshape(self.shape)
-        return (sure * p if form == "logits" else p).reshape(self.shape)
+        p = (p[..., 1:] if self.shape[-1] == 1 else p).reshape(self.shape)
+        return sure * (2 * p - 1) if form == "logits" else p
 
     def everywhere(self, shares, form):
         """The prediction that gives every pixel probabilities in these proportions (class,)."""
@@ -515,7 +519,8 @@ def _array(tensor):
 def _short(error):
     """The first telling line of an error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = " ".join(lines[:2]).split("}} ")[-1].split(" [Op")[0].rstrip(".")
+    lines = [line for line in lines if not line.startswith("Exception encountered when calling")] or lines
+    text = re.sub(r"\x1b\[[0-9;]*m", "", " ".join(lines[:2])).split("}} ")[-1].split(" [Op")[0].rstrip(".")
     return f"{type(error).__name__}: {text[:200]}"
 
 
@@ -577,13 +582,18 @@ def _read(batch, report):
     for x, y, _ in read:
         if y is None or y.dtype.kind not in "biuf" or x.dtype.kind not in "biuf":
             report.stop("data", "no labels", "The labels are missing, or images or labels are not numbers.")
+        if x.ndim == 3 and y.shape[:3] == x.shape:
+            continue  # grey images: Keras adds the channel
         if x.ndim != 4:
             symptom = f"The images are {x.shape}, not (batch, row, col, channel)."
             report.stop("data", "no batch axis" if x.ndim == 3 else "no labels", symptom)
         if len(x) != len(y):
             report.stop("data", "unpaired", f"{len(x)} images, but {len(y)} labels.")
     first = [part.shape[1:] for part in read[0][:2]]
-    return [batch for batch in read if [part.shape[1:] for part in batch[:2]] == first]
+    read = [batch for batch in read if [part.shape[1:] for part in batch[:2]] == first]
+    while sum(labels.size for _, labels, _ in read) > 16e6 and len(read) > 1:
+        read.pop()
+    return [(x if x.ndim == 4 else x[..., None], y, weight) for x, y, weight in read]
 
 
 def _forward(case, report):
@@ -595,10 +605,10 @@ def _forward(case, report):
         output = model(case.x, training=False)
         took = time.perf_counter() - start
     except Exception as error:
-        symptom = f"The model does not take images of {case.x.shape[1:]}: {_short(error)}."
-        shape = getattr(model, "input_shape", None)
-        built_for = f"{shape[1:]}" if isinstance(shape, tuple) else "other images"
-        report.stop("model", "other size", symptom, built_for=built_for)
+        shape, own = getattr(model, "input_shape", None), case.x.shape[1:]
+        other = isinstance(shape, tuple) and any(a not in (None, b) for a, b in zip(shape[1:], own, strict=False))
+        symptom = f"The model does not take images {own} {case.x.dtype}: {_short(error)}."
+        report.stop("model", "other size" if other else "does not run", symptom, built_for=shape and shape[1:])
     if not ops.is_tensor(output):
         report.stop("model", "several outputs", "The model gives several outputs.")
     for variable in model.variables:
@@ -640,7 +650,7 @@ def _shapes(case, report):
 
 
 def _labels(case, report):
-    ignored = getattr(case.model.loss, "ignore_class", None)
+    ignored = _config(case.model).get("ignore_class")
     case.void = report.details["void"] = case.void if ignored is None else ignored
     every = np.concatenate([labels for _, labels, _ in case.read])
     if case.shape[-1] == 1 and set(np.unique(every)) == {0, case.void}:
@@ -667,7 +677,8 @@ def _labels(case, report):
         only = "void" if (case.labels < 0).all() else f"class {case.name(shares.argmax())}, or void"
         report.stop("labels", "one label", f"Every label is {only}.")
     if case.class_names and len(case.class_names) != case.n:
-        known = "void as a class" if case.n == len(case.class_names) + 1 else "other number of classes"
+        one_more = case.n == len(case.class_names) + 1 and case.shape[-1] > 1
+        known = "void as a class" if one_more else "other number of classes"
         report.problem("labels", known, f"{len(case.class_names)} class names, and {case.n} outputs per pixel.")
     if case.maps.ndim == 3:
         _rounded(case, report)
@@ -682,6 +693,8 @@ def _classes(case, given):
     """Labels as given -> int (image, row, col), -1 for void; and the values that are fractions, or no class."""
     values = np.asarray(given, "float64")
     if case.hot:
+        if np.ptp(values.max(axis=-1)) < 1e-6 and values.max() < 1 and np.abs(values.sum(axis=-1) - 1).max() < 1e-4:
+            values = np.round(values / values.max())  # label smoothing
         void = (values == case.void).any(axis=-1) | (values == 0).all(axis=-1)
         between = (values != np.floor(values)).any(axis=-1) & ~void
         other = ((values.sum(axis=-1) != 1) | (values.max(axis=-1) != 1)) & ~between & ~void
@@ -692,7 +705,7 @@ def _classes(case, given):
         between = values != np.floor(values)
         other = ((values < 0) | (values >= case.n)) & ~void & ~between
         fractions, others, classes = values[between], values[other], values
-    classes = np.where(void | between | other, -1, classes).astype(int)
+    classes = np.where(void | between | other, -1, classes).astype("int32")
     rows, cols = case.x.shape[1:3]
     if classes.ndim == 2 and classes.shape[1] == rows * cols:
         classes = classes.reshape(-1, rows, cols)
@@ -716,22 +729,25 @@ def _rounded(case, report):
 
 
 def _seams(case, report, shares):
-    """A class that is little but thin seams around all the others, in nearly every image, is void."""
+    """One class that is little but thin seams around all the others, in nearly every image, is void."""
     labels, present = case.maps, (shares > 0).sum()
     if (labels < 0).any() or present < 4 or report.found("labels"):
         return
+    thin, seams = {}, []
     for c in np.flatnonzero(shares > 0.01):
         here = labels == c
         inner = here[:, 1:-1, 1:-1] & here[:, :-2, 1:-1] & here[:, 2:, 1:-1] & here[:, 1:-1, :-2] & here[:, 1:-1, 2:]
-        thin = 1 - inner.sum() / max(1, here[:, 1:-1, 1:-1].sum())
+        thin[c] = 1 - inner.sum() / max(1, here[:, 1:-1, 1:-1].sum())
         beside = [labels[:, :, 1:][here[:, :, :-1]], labels[:, 1:][here[:, :-1]]]
         touched = len(np.unique(np.concatenate(beside))) - 1
-        if thin > 0.6 and here.any(axis=(1, 2)).mean() > 0.7 and touched >= 0.75 * (present - 1):
-            symptom = (
-                f"Class {case.name(c)} is in nearly every image, in thin seams around the others ({thin:.0%} of its "
-                f"pixels touch another class), and no pixel is void ({case.void})."
-            )
-            report.problem("labels", "void as a class", symptom)
+        if thin[c] > 0.6 and here.any(axis=(1, 2)).mean() > 0.7 and touched >= 0.75 * (present - 1):
+            seams.append(c)
+    if len(seams) == 1 and np.median([share for c, share in thin.items() if c != seams[0]]) < 0.4:
+        symptom = (
+            f"Class {case.name(seams[0])} is in nearly every image, in thin seams around the others "
+            f"({thin[seams[0]]:.0%} of its pixels touch another class), and no pixel is void ({case.void})."
+        )
+        report.problem("labels", "void as a class", symptom)
 
 
 def _alignment(case, report):
@@ -749,7 +765,7 @@ def _alignment(case, report):
     contrasts = {how: contrast(labels) for how, labels in _turned(case.maps).items()}
     how, given = max(contrasts, key=contrasts.get), contrasts[_GIVEN]
     said = f"Across the labels' borders the images change {given:.2f} times as much as on average"
-    if contrasts[how] > max(1.5, 1.25 * given):
+    if contrasts[how] > max(1.5, (1.25 if len(grey) > 2 else 1.5) * given):
         symptom = f"{said}; with labels {how} it is {contrasts[how]:.2f} times."
         report.problem("alignment", "labels turned", symptom, how=how)
     else:
@@ -793,10 +809,8 @@ def _output(case, report):
     if not np.isfinite(output).all():
         first = f", first in {broken[0]}" if broken else ""
         report.stop("output", "not finite", f"The network gives NaN or infinity{first}.")
-    if output.shape[-1] == 1:
-        case.gives = "probabilities" if output.min() >= 0 and 0 < output.max() <= 1 else "logits"
-    else:
-        case.gives = "probabilities" if _sums_to_one(output) else "logits"
+    unit = output.min() >= 0 and 0 < output.max() <= 1  # sigmoids
+    case.gives = "probabilities" if unit or (output.shape[-1] > 1 and _sums_to_one(output)) else "logits"
     if twice:
         most = np.e / (np.e + case.n - 1)
         symptom = f"{twice[0]} takes the softmax of probabilities: no class can get more than {most:.2f}."
@@ -815,8 +829,10 @@ def _loss(case, report):
     present, counts = np.unique(case.labels[~void], return_counts=True)
     other = np.arange(case.n)
     other[present] = np.roll(present, 1) if len(present) > 1 else (present + 1) % case.n
-    sures = (30.0, 10.0, 4.0, 2.0) if form == "logits" else (1.0,)  # label smoothing punishes being too sure
-    case.perfect = min(case.loss(case.answer(case.filled(), form, sure)) for sure in sures)
+    right = case.answer(case.filled(), form, 1.0)
+    sures = (30.0, 10.0, 4.0, 2.0) if form == "logits" else (1.0, 0.97, 0.9)  # smoothed labels punish being too sure
+    perfect = [case.loss(sure * right + (0 if form == "logits" else (1 - sure) / case.n)) for sure in sures]
+    case.perfect = min(perfect) if np.isfinite(perfect).all() else np.nan
     case.wrong = case.loss(case.answer(other[case.filled(present[0])], form))
     case.undecided = case.loss(case.everywhere(np.ones(case.n), form))
     case.constant = case.loss(case.everywhere(np.bincount(case.labels[~void], minlength=case.n), form))
@@ -841,7 +857,7 @@ def _loss(case, report):
     elif at_void > 1e-3 * case.wrong:
         symptom = f"The loss changes with what is predicted at void pixels, {void.mean():.1%} of all."
         report.problem("loss", "loss of void", symptom)
-    elif case.perfect > 0.2 * case.undecided and not _config(case.model.loss).get("label_smoothing"):
+    elif case.perfect > 0.2 * case.undecided and case.n > len(present):
         symptom = f"Even a perfect answer costs {case.perfect:.3f} (undecided: {case.undecided:.3f})."
         report.problem("loss", "absent classes", symptom, absent=case.n - len(present))
     elif bounded and len(present) > 1 and share < 0.1 and missed < 3 * share * (case.wrong - case.perfect):
@@ -854,7 +870,7 @@ def _loss(case, report):
 
 def _is_a_number(case, report):
     """Stops unless the loss is a number for what the network gives now."""
-    config, void = _config(case.model.loss), (case.labels < 0).mean()
+    config, void = _config(case.model), (case.labels < 0).mean()
     if void and not case.hot and "ignore_class" in config and config["ignore_class"] is None:
         value = "ignore_class is None"
     else:
@@ -881,22 +897,24 @@ def _loss_or_error(case):
 
 def _wanted(case):
     """Whether the loss takes a prediction for logits or for probabilities."""
-    if case.shape[-1] == 1:  # probabilities are clipped to 0 ... 1
-        wrong = case.answer(1 - case.filled(), "logits", 5.0)
-        return "logits" if case.loss(10 * wrong) > 2 * case.loss(wrong) else "probabilities"
     z = np.random.RandomState(0).normal(size=case.shape).astype("float32")
-    same = np.isclose(case.loss(z), case.loss(z + 3), rtol=1e-3, atol=1e-6)  # softmax cannot tell z from z + 3
-    return "logits" if same else "probabilities"
+    if case.shape[-1] > 1 and np.isclose(case.loss(z), case.loss(z + 3), rtol=1e-3, atol=1e-6):
+        return "logits"  # softmax cannot tell z from z + 3
+    p = case.answer(case.filled(), "probabilities")  # and a sigmoid finds logits far from 0 better than 0 and 1
+    as_p = min(case.loss(np.clip(p, low, 1 - low)) for low in (0.0, 0.05))
+    as_z = min(case.loss(sure * (2 * p - 1)) for sure in (3.0, 10.0))
+    return "logits" if -1e-6 <= as_z < 0.7 * as_p - 1e-4 else "probabilities"
 
 
-def _config(loss):
-    """The settings of a loss, given as Keras takes it: an object, a name or a function."""
-    loss = keras.losses.get(loss)
-    if loss is keras.losses.sparse_categorical_crossentropy:
-        loss = keras.losses.SparseCategoricalCrossentropy()
+def _config(model):
+    """The settings of the compiled loss, which is an object, a name or a function, alone or in a list."""
+    given = keras.tree.flatten(model.loss)
     try:
+        loss = keras.losses.get(given[0])
+        if loss is keras.losses.sparse_categorical_crossentropy:
+            loss = keras.losses.SparseCategoricalCrossentropy()
         return loss.get_config()
-    except (AttributeError, NotImplementedError):
+    except (AttributeError, NotImplementedError, ValueError):
         return {}
 
 
@@ -920,7 +938,7 @@ def _scores(case, report):
         if void and (abs(perfect - other) > 1e-3 or perfect < 0.999):
             symptom = f"{said_of_perfect} {other:.3f} with another class at the void pixels, {void:.1%} of all."
             report.problem("scores", "accuracy of void", symptom)
-        elif perfect < 0.999 or wrong > 0.2:
+        elif perfect <= 1.001 and (perfect < 0.999 or wrong >= 0.4):
             symptom = f"{said_of_perfect} {wrong:.3f} for one that is wrong at every pixel."
             report.problem("scores", "metric of another form", symptom)
     if not names:
@@ -1005,7 +1023,7 @@ def _input_range(case, report):
             symptom = f"{images}: {met}; with {how}, {tried[how].times:.2g} times."
             report.problem("input range", "other input range", symptom, how=how)
             return
-    if spread < 0.02 * size:
+    if spread < 0.02 * size and case.x.std() > 0.05 * np.abs(case.x).mean():
         symptom = f"{images}: what reaches {name} is about {size:.2g} everywhere, and varies by only {spread:.2g}."
         report.problem("input range", "scaled twice", symptom)
     elif case.wild and size > 10:
@@ -1038,6 +1056,7 @@ def _batch_norm(case, report):
     trained = int(_array(case.model.optimizer.iterations))
     settled = not trained or slowest**trained < 0.05
     far = 1.5 * case.start + 0.1 * case.undecided if settled else 1.15 * case.start
+    waits = not settled and case.steps is not None and case.steps >= settles
     said = f"Loss {case.start:.3f} by the batch's statistics (training), {inference:.3f} by the moving ones (inference)"
     if unread:
         part = f"{len(unread)} of {len(norms)} layers are frozen with mean 0 and variance 1, their initial values"
@@ -1046,6 +1065,8 @@ def _batch_norm(case, report):
     elif strange and strange.strange > 2 and not report.found("input range"):
         met = f"meets values {strange.times:.3g} times as spread as it remembers, {strange.away:.2g} deviations away"
         report.problem("batch norm", "frozen on other images", f"Frozen {strange.name} {met}.")
+    elif not fresh and inference > far and waits:
+        report.note("batch norm", f"{said}; not settled yet, after {trained} of {settles} steps.")
     elif not fresh and inference > far and not report.found("input range"):
         report.problem("batch norm", "statistics lag", f"{said}.", **lag)
     elif fresh and case.steps is not None and case.steps < settles:
@@ -1076,18 +1097,20 @@ def _gradient(case, report):
         with tf.GradientTape() as tape:
             loss = tf.cast(model.compute_loss(x, y, model(x, training=True), weight), "float32")
             scaled = loss * scale
+            penalties = sum(tf.cast(tf.reduce_sum(penalty), "float32") for penalty in model.losses)
         slopes = tape.gradient(scaled, [variable.value for variable in variables])
-        return loss, [None if slope is None else tf.convert_to_tensor(slope) / scale for slope in slopes]
+        return loss - penalties, [None if slope is None else tf.convert_to_tensor(slope) / scale for slope in slopes]
 
     case.gradients = gradients
     slopes = gradients()[1]
     case.unchanged.restore()
-    sizes = {}  # of a kernel's gradient, as a share of the kernel's
+    sizes, from_zero = {}, False  # of a kernel's gradient, as a share of the kernel's
     for variable, slope in zip(variables, slopes, strict=True):
         if len(variable.shape) > 1:
-            size = 0.0 if slope is None else float(tf.norm(slope))
-            sizes[variable.path] = size / (float(np.linalg.norm(_array(variable))) + 1e-12)
-    dead = [path for path, size in sizes.items() if size == 0]
+            size, length = 0.0 if slope is None else float(tf.norm(slope)), float(np.linalg.norm(_array(variable)))
+            from_zero |= length == 0 < size  # on purpose: what lies before it gets a gradient one step later
+            sizes[variable.path] = size / length if length else size
+    dead = [] if from_zero else [path for path, size in sizes.items() if size == 0]
     wild = [path for path, size in sizes.items() if not size < 1e4]
     frozen = sum(np.prod(v.shape) for v in model.non_trainable_variables if len(v.shape) > 1)
     share = frozen / (frozen + sum(np.prod(v.shape) for v in variables if len(v.shape) > 1) + 1e-12)
@@ -1101,8 +1124,11 @@ def _gradient(case, report):
         report.problem("gradient", "exploding gradient", symptom)
     else:
         low, high = (f"{size:.0e}" for size in (min(sizes.values(), default=0), max(sizes.values(), default=0)))
-        part = f" {share:.0%} of the weights are frozen." if frozen else ""
-        report.fine("gradient", f"Reaches all {len(sizes)} kernels: {low} to {high} of the weights' size.{part}")
+        reached = (
+            f"all {len(sizes)} kernels, {low} to {high}" if len(sizes) > 1 else f"the one kernel that learns, {low}"
+        )
+        part = f" {share:.1%} of the weights are frozen." if frozen else ""
+        report.fine("gradient", f"Reaches {reached} of the weights' size.{part}")
 
 
 def _axes(case, report):
@@ -1115,11 +1141,11 @@ def _axes(case, report):
     spots = [(int(a * (rows - high)), int(b * (cols - wide))) for a, b in _SPOTS]
     x = case.x[:1].astype("float32")
     noise = np.random.RandomState(0).normal(0, x.std(), (high, wide, x.shape[-1]))
-    moved = []
+    at_rest, moved = _array(case.model(x, training=False)), []
     for row, col in spots:
         changed = x.copy()
         changed[0, row : row + high, col : col + wide] += noise
-        moved.append(np.abs(_array(case.model(changed, training=False)) - _array(case.model(x, training=False)))[0])
+        moved.append(np.abs(_array(case.model(changed, training=False)) - at_rest)[0])
     moved = np.reshape(moved, (len(spots), rows, cols, -1))
 
     def focus(maps):
@@ -1158,7 +1184,7 @@ def _prediction(case, report):
     truth = np.bincount(case.labels[valid], minlength=case.n) / valid.sum()
     c, trained = given.argmax(), int(_array(case.model.optimizer.iterations))
     said = f"Class {case.name(c)} at {given[c]:.1%} of the pixels; in the labels at {truth[c]:.1%}."
-    collapsed = given[c] > 0.995 and truth[c] < 0.95 and (trained or p[..., c].mean() > 0.95)
+    collapsed = given[c] > 0.995 and truth[c] < 0.8 and (trained or p[..., c].mean() > 0.95)
     if collapsed and report.found("input range", "batch norm"):
         report.note("prediction", f"{said} For what is said above.")
         return
@@ -1170,7 +1196,7 @@ def _prediction(case, report):
         """The cross-entropy against other labels."""
         known = (labels >= 0) & (labels < case.n)
         of_true = np.take_along_axis(p, np.where(known, labels, 0)[..., None], axis=-1)[..., 0]
-        return -np.log(of_true[known] + 1e-9).mean()
+        return -np.log(of_true[known] + 1e-9).mean() if known.any() else np.inf
 
     others = {f"off by one ({shift:+d})": np.where(valid, case.labels + shift, -1) for shift in (1, -1)}
     others.update(_turned(case.labels) if case.labels.ndim == 3 else {})

@@ -128,7 +128,7 @@ def train(
     Args:
         loss: a Keras loss or a function of (labels (batch, row, col), the model's output).
         optimizer: Adam, 5e-3 falling to 0 along a cosine, unless given.
-        head: a layer on top of the logits, such as a softmax; None for logits.
+        head: a layer without weights on top of the logits, such as a softmax; None for logits.
         prepare, finish: functions of the model, called before training, to start it elsewhere, and after it.
         outputs: how many numbers the network gives per pixel.
         epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2.
@@ -262,26 +262,22 @@ def chart(task, runs, image=None, n_frames=4):
     strip = figure.add_gridspec(
         len(runs), 1 + n_frames, left=5.65 / width, right=1 - 0.05 / width, wspace=0.06, **place
     )
-    most = max(np.nanmax(run.losses[0], initial=0.1) for run in runs.values())
+    most = min(4.0, 1.08 * max(np.nanmax(run.losses[0], initial=0.1) for run in runs.values()))
     for i, (name, run) in enumerate(runs.items()):
         epochs, last = np.arange(len(run.film)), i == len(runs) - 1
         axis = figure.add_subplot(curves[i, 0])
         axis.plot(epochs[1:], run.losses[0], color=_LINES[0], linewidth=2)
-        axis.set_ylim(0, 1.08 * most)
-        axis.text(
-            -0.33,
-            0.5,
-            name,
-            transform=axis.transAxes,
-            ha="center",
-            va="center",
-            fontsize=10,
-            rotation=90,
-            weight="bold",
-        )
+        axis.set_ylim(0, most)
+        if not np.isfinite(run.losses[0]).any():
+            axis.text(0.5, 0.5, "NaN", transform=axis.transAxes, ha="center", va="center", fontsize=14)
+        elif run.losses[0, 0] > most:  # it begins above the panel
+            first = f"from {run.losses[0, 0]:.0f}"
+            axis.text(0.97, 0.85, first, transform=axis.transAxes, ha="right", fontsize=8)
+        label = {"transform": axis.transAxes, "ha": "center", "va": "center", "rotation": 90}
+        axis.text(-0.33, 0.5, name, fontsize=10, weight="bold", **label)
         score = figure.add_subplot(curves[i, 1])
         score.plot(epochs, run.mean_iou()[0], color=_LINES[2], linewidth=2)
-        score.set_ylim(0, 0.7)
+        score.set_ylim(0, max(0.7, 1.05 * run.mean_iou()[0].max()))
         share = figure.add_subplot(curves[i, 2])
         given = run.matrices[0].sum(axis=1) / run.matrices[0].sum(axis=(1, 2))[0]
         share.stackplot(epochs, *given.T, colors=_COLOURS)
@@ -303,12 +299,15 @@ def chart(task, runs, image=None, n_frames=4):
         for panel, title in [*(heads if i == 0 else []), *zip(axes, titles, strict=True)]:
             if i == 0 or last:
                 panel.set_title(title if i == 0 else "", fontsize=9, pad=3)
-    _legend(figure, 0.74, 0.5 / height)
+    outputs = max(run.matrices.shape[-1] for run in runs.values())
+    _legend(figure, 0.7, 0.5 / height, more=range(len(CLASSES), outputs))
     return figure
 
 
 def _variety(labels):
-    return len(np.unique(labels)), (labels == RARE).sum()
+    """Large for a scene with much of each of the frequent classes, and few things."""
+    counts = np.bincount(labels[labels != VOID], minlength=len(CLASSES))
+    return counts[:RARE].min() - counts[RARE]
 
 
 def shares(rows):
@@ -334,10 +333,11 @@ def shares(rows):
     return figure
 
 
-def _legend(figure, x, y, void=True):
-    handles = [Patch(color=colour, label=name) for name, colour in zip(CLASSES, _COLOURS, strict=False)]
+def _legend(figure, x, y, void=True, more=()):
+    names = [*CLASSES, *(f"output {c}" for c in more)]
+    handles = [Patch(color=colour, label=name) for name, colour in zip(names, _COLOURS, strict=False)]
     handles += [Patch(color="black", label="void")] if void else []
     figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(x, y), ncols=5, frameon=False, fontsize=9,
+        handles=handles, loc="upper center", bbox_to_anchor=(x, y), ncols=6, frameon=False, fontsize=9,
         handlelength=1.2, columnspacing=1.2,
     )  # fmt: skip

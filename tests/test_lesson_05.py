@@ -147,7 +147,7 @@ def test_the_chart_has_every_text_inside_its_box():
 def test_the_check_of_the_diagnosis(capsys):
     check.diagnosis({"A": 3, "B": 4, "C": 6, "D": 7, "E": 8})
     assert capsys.readouterr().out.count("right.") == 5
-    check.diagnosis({"A": 1, "B": None, "C": True, "D": "7", "E": 8})
+    check.diagnosis({"A": 1, "B": None, "C": True, "D": 2, "E": 8})
     out = capsys.readouterr().out.splitlines()
     assert ["not yet" in line for line in out] == [True, False, True, True, False] and "not answered yet" in out[1]
     for strange in (None, {}, [3, 4, 6, 7, 8], {"A": 3}):

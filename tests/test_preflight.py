@@ -55,6 +55,20 @@ def hot():
     return x, np.eye(4, dtype="float32")[y]
 
 
+def binary_dice(y, z):
+    p, y = keras.ops.sigmoid(z), keras.ops.cast(y, "float32")
+    return 1 - 2 * keras.ops.sum(p * y) / (keras.ops.sum(p) + keras.ops.sum(y))
+
+
+def from_zero():
+    return keras.Sequential([normalised(8), layers.ReLU(), layers.Conv2D(4, 1, kernel_initializer="zeros")])
+
+
+def grey():
+    image = keras.Input((32, 32, 1))
+    return keras.Model(image, normalised(4)(layers.Concatenate()([image, image, image])))
+
+
 def compiled(model, loss=None, optimizer=None, scores=()):
     model.compile(optimizer or keras.optimizers.Adam(1e-3), loss or losses.CrossEntropy(), metrics=list(scores))
     return model
@@ -232,6 +246,38 @@ HEALTHY = {
         small(loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)),
         hot(),
     ),
+    "sigmoids of several classes": lambda: (
+        small(layers.Activation("sigmoid"), loss=keras.losses.BinaryCrossentropy()),
+        hot(),
+    ),
+    "logits of several classes, each its own": lambda: (
+        small(loss=keras.losses.BinaryCrossentropy(from_logits=True)),
+        hot(),
+    ),
+    "one logit and Dice": lambda: (compiled(one_output(), binary_dice), thing_or_not()),
+    "one sigmoid and focal loss": lambda: (
+        compiled(one_output(activation="sigmoid"), keras.losses.BinaryFocalCrossentropy()),
+        thing_or_not(),
+    ),
+    "a loss in a list": lambda: (small(loss=[SparseCE(from_logits=True)]), batch()),
+    "label smoothing in a function": lambda: (
+        small(
+            layers.Softmax(),
+            loss=lambda y, p: keras.losses.categorical_crossentropy(y, p, label_smoothing=0.1),
+        ),
+        hot(),
+    ),
+    "smoothed labels": lambda: (
+        small(loss=keras.losses.CategoricalCrossentropy(from_logits=True)),
+        (hot()[0], 0.9 * hot()[1] + 0.025),
+    ),
+    "area under the curve": lambda: (
+        small(layers.Softmax(), loss=keras.losses.CategoricalCrossentropy(), scores=[keras.metrics.AUC()]),
+        hot(),
+    ),
+    "logits that begin at zero": lambda: (compiled(from_zero()), batch()),
+    "grey images without a channel": lambda: (compiled(grey()), (batch()[0][..., 0], batch()[1])),
+    "little contrast": lambda: (small(), (176 + batch()[0] / 16, batch()[1])),
     "a list of pixels": lambda: (
         small(layers.Reshape((32 * 32, 4)), loss=SparseCE(from_logits=True)),
         flat_labels(),
@@ -263,6 +309,12 @@ HEALTHY = {
     "a rate that starts from 0": lambda: (small(optimizer=keras.optimizers.Adam(warm_up())), batch()),
     "trained": lambda: (small(of=trained(), scores=[metrics.Scores(4)]), batch()),
 }
+
+
+def test_labels_that_are_all_thin_hide_no_void():
+    """They cannot be learned, and that is said; but not of each class that it is void."""
+    problems, _ = examine(small(), (batch()[0], np.random.RandomState(0).randint(0, 4, (8, 32, 32))), seconds=3)
+    assert "labels" not in [problem.check for problem in problems]
 
 
 @pytest.mark.parametrize("name", HEALTHY)
@@ -886,7 +938,7 @@ BROKEN = {  # what is broken: (the check, words, model and data)
         "batch(8)",
         lambda: (small(), tf.data.Dataset.from_tensor_slices(batch())),
     ),
-    "images without channels": ("data", "", lambda: (small(), (batch()[0][..., 0], batch()[1]))),
+    "images without channels": ("model", "does not take", lambda: (small(), (batch()[0][..., 0], batch()[1]))),
     "grey images": ("model", "does not take images", lambda: (small(), (batch()[0][..., :1], batch()[1]))),
     "images of another size": ("model", "does not take images", lambda: (compiled(standard()), large())),
     "label maps of another size": ("shapes", "different pixels", lambda: (small(), (batch()[0], large()[1]))),
