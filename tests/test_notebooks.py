@@ -44,6 +44,13 @@ def test_format(path, nb):
     assert path.stat().st_size <= 1.5e6
 
 
+def test_a_solution_stays_folded(nb):
+    """Text behind </details> in the same cell would show the solution on the page."""
+    for cell in nb.cells:
+        if cell.cell_type == "markdown" and "<details>" in cell.source:
+            assert cell.source.startswith("<details>") and cell.source.endswith("</details>"), cell.id
+
+
 def test_executed_as_it_stands(nb):
     assert [cell.execution_count for cell in code(nb)] == list(range(1, len(code(nb)) + 1))
     series = nb.metadata.get("series", {})
