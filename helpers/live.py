@@ -12,6 +12,7 @@ from keras import ops
 from helpers import draw
 
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+SHOWN = ("loss", "val_loss", "val_mean_iou", "val_pixel_accuracy")  # of what Keras logs after each epoch
 
 
 class View(keras.callbacks.Callback):
@@ -34,15 +35,29 @@ class View(keras.callbacks.Callback):
         super().__init__()
         self.images, self.labels, self.batch = np.asarray(images), np.asarray(labels), batch
         self.replaces_progress_bar = getattr(get_ipython(), "kernel", None) is not None
-        self.masks = []
+        self.masks, self._kept = [], None
+
+    # ---- what a checkpoint keeps ------------------------------------------------------------------------------
+
+    def state(self):
+        """Masks and curves up to now: a dict of arrays."""
+        so_far = [time.perf_counter() - self.started, self.training_seconds, self.seen]
+        curves = {"steps": self.steps, "losses": self.losses, **self.epochs}
+        return {"masks": np.stack(self.masks), "so_far": so_far, **curves}
+
+    def restore(self, state):
+        """Takes up where `state` was taken: the next training goes on from its masks and curves."""
+        self._kept = state
 
     # ---- what Keras calls -------------------------------------------------------------------------------------
 
     def on_train_begin(self, logs=None):
-        self.started = time.perf_counter()
-        self.masks, self.steps, self.losses = [self._predict()], [], []
-        self.epochs = {"loss": [], "val_loss": [], "val_mean_iou": [], "val_pixel_accuracy": []}
-        self.epoch = self.seen = self.training_seconds = 0
+        kept, self._kept = self._kept or {}, None
+        self.masks = list(kept["masks"]) if kept else [self._predict()]
+        self.steps, self.losses = list(kept.get("steps", [])), list(kept.get("losses", []))
+        self.epochs = {name: list(kept.get(name, [])) for name in SHOWN}
+        so_far, self.training_seconds, self.seen = kept.get("so_far", (0.0, 0.0, 0))
+        self.started, self.epoch = time.perf_counter() - so_far, len(self.epochs["loss"])
         self.handle, self.next_draw, self.finished = None, 0.0, False
         self._draw()
 

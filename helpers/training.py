@@ -16,13 +16,14 @@ import shlex
 import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 
-from helpers import losses, metrics, pipeline, siftflow
+from helpers import checkpoints, losses, metrics, pipeline, siftflow
 from helpers.unet import unet
 
 
@@ -33,6 +34,7 @@ class Recipe:
     size: int = 128  # the network sees images of size x size
     filters: int = 16
     depth: int = 4
+    stem: int = 1
     batch: int = 16
     epochs: int = 60
     learning_rate: float = 3e-3  # at its peak
@@ -40,7 +42,18 @@ class Recipe:
     weight_decay: float = 0.01
     scale: float = 1.6  # see pipeline.training_batches
     light: float = 0.2
+    balance: float = 0.0  # 0: all pixels count alike; 1: all classes do, which is `class_weights`' "inverse"
     seed: int = 0
+
+    def network(self, n_classes):
+        return unet((self.size, self.size, 3), n_classes, self.filters, self.depth, self.stem)
+
+    def loss(self, pixel_counts):
+        """Cross-entropy; of pixel counts per class (C,), each class's weight is ~ count ** -balance, 1 on average."""
+        if not self.balance:
+            return losses.CrossEntropy()
+        weights = losses.class_weights(pixel_counts, "inverse").astype("float64") ** self.balance
+        return losses.CrossEntropy(weights * np.sum(pixel_counts) / np.sum(weights * pixel_counts))
 
 
 def optimizer(recipe, steps):
@@ -85,9 +98,17 @@ class Profile:
         return f"{self.device}, {self.precision}: {self.why}"
 
 
-def choose_profile(recipe, n_classes, precision="auto"):
-    """A `Profile` for this machine. On a CPU it times a few training steps in float32 and in bfloat16."""
+def choose_profile(recipe, n_classes, precision="auto", checkpoint=None):
+    """A `Profile` for this machine. On a CPU it times a few training steps in float32 and in bfloat16.
+
+    A run that goes on from a checkpoint keeps the precision it began with.
+    """
     import tensorflow as tf
+
+    begun = checkpoints.peek(checkpoint) if checkpoint else None
+    if begun and precision == "auto":
+        profile = choose_profile(recipe, n_classes, begun["precision"])
+        return dataclasses.replace(profile, why=f"as {checkpoint} began")
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -112,7 +133,7 @@ def choose_profile(recipe, n_classes, precision="auto"):
 
 def _images_per_second(profile, recipe, n_classes, steps=3):
     with profile.scope():
-        model = unet((recipe.size, recipe.size, 3), n_classes, recipe.filters, recipe.depth)
+        model = recipe.network(n_classes)
         model.compile("sgd", losses.CrossEntropy(), jit_compile=False)
     images = np.zeros((recipe.batch, recipe.size, recipe.size, 3), "float32")
     labels = np.zeros((recipe.batch, recipe.size, recipe.size), "int32")
@@ -126,33 +147,57 @@ def _images_per_second(profile, recipe, n_classes, steps=3):
 # ---- fit, and what can happen to it ---------------------------------------------------------------------------------
 
 
-def fit(model, train, validation, *, epochs, steps, first_epoch=0, history=None, callbacks=(), checkpoint=None):
+def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=None):
     """`model.fit`, such that no way it can end loses what was learned.
 
     Interrupted (the stop button, Ctrl-C), it returns with the weights and curves of that moment. When the loss turns
-    NaN it stops, goes back to the weights of the last epoch's end, and says what to look at.
+    NaN it stops, goes back to the weights of the last epoch's end, and says what to look at. With a `checkpoint`, a run
+    that ended early, even with its process, goes on when it is started again, and ends as it would have; one that is
+    finished is shown, not trained.
 
     Args:
-        train, validation: batches as `helpers.pipeline` makes them; `train` is one stream over all the epochs to come.
+        train: batches as `helpers.pipeline` makes them, one stream over all epochs; or a function that makes the stream
+            from an epoch on, ``train(first_epoch)``, which going on from a checkpoint needs.
+        validation: batches, the same at each epoch's end.
         steps: batches in an epoch of `train`.
-        first_epoch, history: as `resume` returns them.
         callbacks: Keras callbacks, such as `helpers.live.View`.
-        checkpoint: a path ending in .keras; everything needed to go on is saved there after each epoch.
+        checkpoint: a path ending in .keras, where each epoch's end is saved; see `helpers.checkpoints`.
 
     Returns:
         The history: a dict of lists, one number an epoch, of losses, scores and ``seconds``.
 
     Raises:
+        ValueError: the checkpoint is of another run.
         tensorflow.errors.InvalidArgumentError: a label that is neither a class nor void.
     """
-    train, validation = (_with_checked_labels(batches, model.output_shape[-1]) for batches in (train, validation))
+    if checkpoint and not callable(train):
+        raise TypeError("To go on from a checkpoint, fit needs train as a function: train(first_epoch) makes batches.")
+    history, identity = {}, {}
+    if checkpoint:
+        identity = _identity(model, train, epochs, steps)
+        state = checkpoints.load(checkpoint, model, identity)
+        if state:
+            history = state.history
+            for number, callback in enumerate(callbacks):
+                if hasattr(callback, "restore"):
+                    mark = f"{number} "
+                    callback.restore({k.removeprefix(mark): v for k, v in state.extras.items() if k.startswith(mark)})
+    first_epoch = len(history.get("loss", []))
     guard = _NaNGuard()
-    log = _Log(history or {}, guard)
-    keep = [_Checkpoint(checkpoint, log.history, guard)] if checkpoint else []
+    log = _Log(history, guard)
+    keep = [_Checkpoint(checkpoint, log.history, identity, callbacks, guard)] if checkpoint else []
     in_notebook = any(getattr(callback, "replaces_progress_bar", False) for callback in callbacks)
+    if first_epoch >= epochs:
+        _show_finished(model, callbacks, epochs, steps)
+        print(f"This run is finished: its {epochs} epochs are in {checkpoint}. To train anew, delete that file.")
+        return history
+    if first_epoch:
+        print(f"Going on after epoch {first_epoch} of {epochs}, from {checkpoint}.")
+    stream = train(first_epoch) if callable(train) else train
+    stream, validation = (_with_checked_labels(batches, model.output_shape[-1]) for batches in (stream, validation))
     try:
         model.fit(
-            train,
+            stream,
             validation_data=validation,
             epochs=epochs,
             initial_epoch=first_epoch,
@@ -164,31 +209,45 @@ def fit(model, train, validation, *, epochs, steps, first_epoch=0, history=None,
     except KeyboardInterrupt:
         for callback in callbacks:
             callback.on_train_end()
+        saved = len(history.get("loss", []))
+        again = "start anew" if not keep else f"train on from the end of epoch {saved}" if saved else "start anew"
         print(
             f"Interrupted in epoch {guard.epoch + 1} of {epochs}. The network keeps all it has learned: "
-            "go on to the next cell, or run this one again to start anew."
+            f"go on to the next cell, or run this one again to {again}."
         )
     if guard.message:
         print(guard.message)
     return log.history
 
 
-def resume(model, path):
-    """Loads a checkpoint of `fit` into a compiled model.
+def _identity(model, train, epochs, steps):
+    """What must be the same for a run to go on: a dict, good for JSON."""
+    compiled = model.get_compile_config()
+    _, labels = next(iter(train(0)))
+    return {
+        "epochs": epochs,
+        "steps an epoch": steps,
+        "weights": [list(weight.shape) for weight in model.weights],
+        "precision": model.dtype_policy.name,
+        "optimizer": _without_names(compiled["optimizer"]),
+        "loss": _without_names(compiled["loss"]),
+        "first batch": zlib.crc32(ops.convert_to_numpy(labels).tobytes()),  # labels are whole: the same on any machine
+    }
 
-    Returns:
-        (the first epoch still to train, the history so far): (0, {}) when there is no checkpoint yet.
-    """
-    if not Path(path).exists():
-        return 0, {}
-    saved = keras.models.load_model(path)
-    model.set_weights(saved.get_weights())
-    model.optimizer.build(model.trainable_variables)
-    for variable, value in zip(model.optimizer.variables, saved.optimizer.variables, strict=True):
-        variable.assign(value)
-    with zipfile.ZipFile(path) as archive:
-        history = json.loads(archive.read("history.json"))
-    return len(history["loss"]), history
+
+def _without_names(config):
+    """A Keras configuration without what differs from one session to the next, such as "adamw_1"."""
+    if isinstance(config, dict):
+        return {key: _without_names(v) for key, v in config.items() if key not in ("name", "shared_object_id")}
+    return [_without_names(v) for v in config] if isinstance(config, (list, tuple)) else config
+
+
+def _show_finished(model, callbacks, epochs, steps):
+    for callback in callbacks:
+        callback.set_model(model)
+        callback.set_params({"epochs": epochs, "steps": steps, "verbose": 0})
+        callback.on_train_begin()
+        callback.on_train_end()
 
 
 def _with_checked_labels(batches, n_classes):
@@ -256,23 +315,26 @@ class _Log(keras.callbacks.Callback):
 
 
 class _Checkpoint(keras.callbacks.Callback):
-    """After each good epoch: model, optimizer and history in one file, replaced in one move."""
+    """After each good epoch, a checkpoint; where none can be written, training goes on all the same."""
 
-    def __init__(self, path, history, guard):
+    def __init__(self, path, history, identity, callbacks, guard):
         super().__init__()
-        self.path, self.history, self.guard = Path(path), history, guard
-
-    def on_train_begin(self, logs=None):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.history, self.identity, self.guard = Path(path), history, identity, guard
+        self.sources = [(number, c) for number, c in enumerate(callbacks) if hasattr(c, "state")]
 
     def on_epoch_end(self, epoch, logs=None):
         if self.guard.message:
             return
-        part = self.path.with_suffix(".part.keras")
-        self.model.save(part)
-        with zipfile.ZipFile(part, "a") as archive:
-            archive.writestr("history.json", json.dumps(self.history))
-        os.replace(part, self.path)
+        extras = {f"{number} {name}": value for number, c in self.sources for name, value in c.state().items()}
+        try:
+            checkpoints.save(self.path, self.model, self.history, self.identity, extras)
+        except OSError as error:
+            last = checkpoints.latest(self.path)
+            print(
+                f"Epoch {epoch + 1} could not be saved ({error}). Training goes on, and will try again after the next; "
+                + (f"{last} is whole. " if last else "nothing is saved yet. ")
+                + "If the disk is full, make room on it now."
+            )
 
 
 # ---- scoring --------------------------------------------------------------------------------------------------------
@@ -317,42 +379,41 @@ class RunStopped(RuntimeError):
     """A run that did not reach its last epoch, and so has not looked at the test images."""
 
 
-def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True):
+def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, export_to=None):
     """Trains `recipe` on a data set and scores it: everything `results/*.json` records, as a dict.
 
-    The 200 test images are read once, after the last epoch. With `checkpoint`, an interrupted run goes on.
+    The 200 test images are read once, after the last epoch. With `checkpoint`, an interrupted run goes on. With
+    `export_to` the network is written there as `export` does, and what was written is scored beside it.
 
     Raises:
         RunStopped: it was interrupted, or its loss became NaN.
     """
-    profile = choose_profile(recipe, siftflow.N_CLASSES, precision)
+    profile = choose_profile(recipe, siftflow.N_CLASSES, precision, checkpoint)
     print(f"{dataset}\n{recipe}\n{profile}", flush=True)
     keras.utils.set_random_seed(recipe.seed)
     train_names, validation_names = pipeline.split(dataset)
     images, labels = dataset.load(train_names)
+    pixel_counts = np.bincount(labels.ravel(), minlength=siftflow.N_CLASSES)[: siftflow.N_CLASSES]
+    images, labels = (ops.convert_to_tensor(values) for values in (images, labels))  # once, or each stream makes a copy
     steps = len(images) // recipe.batch
     with profile.scope():
-        model = unet((recipe.size, recipe.size, 3), siftflow.N_CLASSES, recipe.filters, recipe.depth)
+        model = recipe.network(siftflow.N_CLASSES)
         model.compile(
             optimizer(recipe, recipe.epochs * steps),
-            losses.CrossEntropy(),
+            recipe.loss(pixel_counts),
             metrics=[metrics.Scores(siftflow.N_CLASSES)],
             jit_compile=False,
         )
-    first_epoch, history = resume(model, checkpoint) if checkpoint else (0, {})
-    if first_epoch < recipe.epochs:
-        train = pipeline.training_batches(
+    validation_images, validation_labels = dataset.load(validation_names)
+    history = fit(
+        model,
+        lambda first_epoch: pipeline.training_batches(
             images, labels, batch=recipe.batch, size=recipe.size, epochs=recipe.epochs,
             seed=recipe.seed, first_epoch=first_epoch, scale=recipe.scale, light=recipe.light,
-        )  # fmt: skip
-        validation_images, validation_labels = dataset.load(validation_names)
-        validation = pipeline.evaluation_batches(
-            validation_images, validation_labels, batch=recipe.batch, size=recipe.size
-        )
-        history = fit(
-            model, train, validation, epochs=recipe.epochs, steps=steps,
-            first_epoch=first_epoch, history=history, checkpoint=checkpoint,
-        )  # fmt: skip
+        ),
+        pipeline.evaluation_batches(validation_images, validation_labels, batch=recipe.batch, size=recipe.size),
+        epochs=recipe.epochs, steps=steps, checkpoint=checkpoint,
+    )  # fmt: skip
     done = len(history.get("loss", []))
     if done < recipe.epochs:
         again = "run the same command to go on" if checkpoint else "with --checkpoint it could go on"
@@ -364,15 +425,22 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True):
         "images": {"train": len(train_names), "validation": len(validation_names), "test": len(dataset.names("test"))},
         "weights": model.count_params(),
         "minutes": round(sum(history["seconds"]) / 60, 1),
+        "peak_memory_gb": _peak_memory(),
         "log": history,
-        "validation": metrics.scores(evaluate(model, *dataset.load(validation_names))),
+        "validation": metrics.scores(evaluate(model, validation_images, validation_labels)),
     }
     if score_test:
-        matrix = evaluate(model, *dataset.load("test"))
+        test = dataset.load("test")
+        matrix = evaluate(model, *test)
         per_class = zip(siftflow.CLASS_NAMES, metrics.iou_per_class(matrix), strict=True)
         record["test"] = metrics.scores(matrix)
         record["test_iou_per_class"] = {name: None if np.isnan(v) else round(v, 6) for name, v in per_class}
         record["confusion"] = matrix.tolist()
+    if export_to:
+        export(export_to, model, record)
+        record["exported"] = {"bytes": os.path.getsize(export_to)}
+        if score_test:
+            record["exported"]["test"] = metrics.scores(evaluate(pretrained(export_to)[0], *test))
     return record
 
 
@@ -382,6 +450,62 @@ def recorded(name):
     if not path.exists():
         raise FileNotFoundError(f"No record {path}: it comes with the series; get results/ from there.")
     return json.loads(path.read_text())
+
+
+def export(path, model, about):
+    """Writes a trained network to hand on, a fifth of a checkpoint's size: the large weights in float16, no optimizer.
+
+    Args:
+        path: a .npz file.
+        about: a record as `run` returns it, with the recipe of the network's shape and the scores.
+    """
+    kept = ("recipe", "profile", "versions", "images", "minutes", "validation", "test")
+    weights = {
+        f"{number:03}": value.astype("float16" if value.ndim > 1 else "float32")
+        for number, value in enumerate(model.get_weights())
+    }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(part, about=json.dumps({k: about[k] for k in kept if k in about}), **weights)
+    os.replace(part, path)
+
+
+def pretrained(name_or_path):
+    """A network that `export` wrote, such as ``"siftflow_cpu"``, which comes with the series in ``data/checkpoints/``.
+
+    Returns:
+        (the network, a dict about it: recipe, scores, minutes and more).
+
+    Raises:
+        FileNotFoundError, ValueError: it is not there, or damaged.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".npz":
+        path = Path(__file__).resolve().parent.parent / "data" / "checkpoints" / f"{path}.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"No trained network {path}: those of the series are in its data/checkpoints/.")
+    try:
+        with np.load(path) as archive:
+            arrays = dict(archive)
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged ({error}): get it again from where the series comes from.") from error
+    about = json.loads(str(arrays.pop("about")))
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    recipe = Recipe(**{name: value for name, value in about["recipe"].items() if name in known})
+    model = recipe.network(siftflow.N_CLASSES)
+    model.set_weights([arrays[number] for number in sorted(arrays)])
+    return model, about
+
+
+def _peak_memory():
+    """The most memory this process has held so far, in GB; None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e9 if sys.platform == "darwin" else 1e6), 2)
 
 
 def _versions():
@@ -397,6 +521,7 @@ def main(arguments=None):
     parser.add_argument("--out", required=True, help="where to write the record, a .json file")
     parser.add_argument("--checkpoint", help="a .keras file to save to after each epoch, and to go on from")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "mixed_bfloat16", "mixed_float16"])
+    parser.add_argument("--export", help="a .npz file to write the trained network to, small: see `pretrained`")
     parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
     for field in dataclasses.fields(Recipe):
         parser.add_argument("--" + field.name.replace("_", "-"), type=field.type, default=field.default)
@@ -405,15 +530,20 @@ def main(arguments=None):
     try:
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
         record = run(
-            dataset, recipe, precision=given.precision, checkpoint=given.checkpoint, score_test=not given.no_test
-        )
+            dataset, recipe, precision=given.precision, checkpoint=given.checkpoint,
+            score_test=not given.no_test, export_to=given.export,
+        )  # fmt: skip
     except (ValueError, RunStopped) as error:  # a SiftFlowError is a ValueError
         parser.exit(1, f"{error}\n")
     typed = sys.argv[1:] if arguments is None else arguments
     record = {"command": shlex.join(["python", "-m", "helpers.training", *typed]), **record}
     out = Path(given.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(record) + "\n")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(record) + "\n")
+    except OSError as error:  # after an hour of training
+        print(json.dumps(record))
+        parser.exit(1, f"The record above could not be written to {out} ({error.strerror}): save it from here.\n")
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -19,16 +20,18 @@ def run(name, monkeypatch, upto=None, **environment):
         The variables, and {cell id: what it printed}.
     """
     monkeypatch.chdir(NOTEBOOKS)
-    for variable, value in {"SERIES_PACE": "fast", "SERIES_DATA": "scenes", **environment}.items():
-        monkeypatch.setenv(variable, value)
     variables, printed = {"__name__": name}, {}
-    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
-        if cell.cell_type == "code":
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                exec(compile(cell.source, f"{name}:{cell.id}", "exec"), variables)
-            printed[cell.id] = out.getvalue()
-            if cell.id == upto:
-                break
+    with tempfile.TemporaryDirectory() as runs:
+        settings = {"SERIES_PACE": "fast", "SERIES_DATA": "scenes", "SERIES_RUNS": runs, **environment}
+        for variable, value in settings.items():
+            monkeypatch.setenv(variable, value)
+        for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+            if cell.cell_type == "code":
+                with contextlib.redirect_stdout(io.StringIO()) as out:
+                    exec(compile(cell.source, f"{name}:{cell.id}", "exec"), variables)
+                printed[cell.id] = out.getvalue()
+                if cell.id == upto:
+                    break
     return variables, printed
 
 

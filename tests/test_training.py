@@ -2,6 +2,7 @@
 
 import json
 import math
+import zipfile
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 from test_siftflow import write_set
 
-from helpers import pipeline, siftflow, training
+from helpers import checkpoints, pipeline, siftflow, training
 from helpers.losses import CrossEntropy
 from helpers.metrics import Scores
 from helpers.training import Profile, Recipe
@@ -46,7 +47,7 @@ def stream(epochs, first_epoch=0):
 
 def fitted(model, epochs, train=None, **options):
     validation = pipeline.evaluation_batches(IMAGES[:4], LABELS[:4], batch=4, size=SIDE)
-    train = stream(epochs, options.get("first_epoch", 0)) if train is None else train
+    train = (lambda first_epoch: stream(epochs, first_epoch)) if train is None else train
     return training.fit(model, train, validation, epochs=epochs, steps=STEPS, **options)
 
 
@@ -142,13 +143,13 @@ def test_weights_spoilt_by_an_epochs_last_step_are_not_taken_for_good(epochs, ca
 
 
 def test_nan_does_not_overwrite_the_checkpoint(tmp_path):
-    path = tmp_path / "run.keras"
-    watch = At()
-    fitted(compiled(), 4, poisoned(epoch=1, batch=1), callbacks=[watch], checkpoint=path)
-    model = compiled(seed=9)
-    first_epoch, history = training.resume(model, path)
-    assert first_epoch == 1 == len(history["loss"]) and math.isfinite(history["loss"][0])
-    assert equal(model.get_weights(), watch.weights[0])
+    path, watch, model = tmp_path / "run.keras", At(), compiled(seed=9)
+    fitted(compiled(), 4, lambda first_epoch: poisoned(epoch=1, batch=1), callbacks=[watch], checkpoint=path)
+    whole = At(epoch=1, batch=0, do=interrupt)
+    history = fitted(model, 4, lambda first_epoch: stream(4, first_epoch), checkpoint=path, callbacks=[whole])
+    assert len(history["loss"]) == 1 and math.isfinite(history["loss"][0])
+    state = checkpoints.load(path, model, json.loads(zipfile.ZipFile(path).read("run.json")))
+    assert state.epochs == 1 and equal(model.get_weights(), watch.weights[0])
     assert all(np.isfinite(v.numpy()).all() for v in model.optimizer.variables)
 
 
@@ -171,54 +172,44 @@ def test_interrupted_in_the_first_epoch_the_curves_are_empty():
     assert fitted(compiled(), 2, callbacks=[At(epoch=0, batch=0, do=interrupt)]) == {}
 
 
-# ---- checkpoints ----------------------------------------------------------------------------------------------------
+# ---- a trained network to hand on -----------------------------------------------------------------------------------
+
+ABOUT = {
+    "recipe": {"size": 16, "filters": 4, "depth": 1, "stem": 2},
+    "test": {"mean_iou": 0.25},
+    "log": {"loss": [1.0]},
+}
 
 
-def recipe_optimizer():
-    return training.optimizer(Recipe(epochs=4, batch=BATCH, warm_up=0.25), 4 * STEPS)
+def test_an_exported_network_comes_back_smaller_and_nearly_the_same(tmp_path):
+    model = Recipe(**ABOUT["recipe"]).network(siftflow.N_CLASSES)
+    for weight in model.weights:  # moving statistics, too, that are not those of a new network
+        weight.assign(weight + 0.1 * np.random.RandomState(0).random_sample(weight.shape))
+    path = tmp_path / "deep" / "network.npz"
+    training.export(path, model, ABOUT)
+    again, about = training.pretrained(path)
+    assert about == {"recipe": ABOUT["recipe"], "test": ABOUT["test"]}  # the log is in the record
+    images = RANDOM.randint(0, 256, (2, 16, 16, 3)).astype("float32")
+    np.testing.assert_allclose(model(images), again(images), atol=0.02)
+    assert path.stat().st_size < 2.5 * model.count_params() + 5000
+    assert [file.name for file in path.parent.iterdir()] == ["network.npz"]
 
 
-@pytest.fixture(scope="module")
-def uninterrupted():
-    model = compiled(recipe_optimizer())
-    return model, fitted(model, 4)
+def test_the_network_of_the_series_is_the_one_of_the_record():
+    model, about = training.pretrained("siftflow_cpu")
+    record = training.recorded("siftflow_cpu.json")
+    assert about["test"] == record["test"] and model.count_params() == record["weights"]
+    assert model.output_shape == (None, record["recipe"]["size"], record["recipe"]["size"], siftflow.N_CLASSES)
 
 
-@pytest.mark.parametrize("stopped", ["after the second epoch", "in the third epoch"])
-def test_resumed_it_ends_like_an_uninterrupted_run(stopped, uninterrupted, tmp_path):
-    path = tmp_path / "deep" / "run.keras"
-    if stopped == "after the second epoch":
-        fitted(compiled(recipe_optimizer()), 2, checkpoint=path)
-    else:
-        fitted(compiled(recipe_optimizer()), 4, checkpoint=path, callbacks=[At(epoch=2, batch=1, do=interrupt)])
-    model = compiled(recipe_optimizer(), seed=9)  # another start: everything must come from the file
-    first_epoch, history = training.resume(model, path)
-    assert first_epoch == 2 and len(history["val_loss"]) == 2
-    history = fitted(model, 4, first_epoch=first_epoch, history=history, checkpoint=path)
-    whole, curves = uninterrupted
-    assert {name: len(values) for name, values in history.items()} == {name: 4 for name in curves}
-    np.testing.assert_allclose(history["loss"], curves["loss"], atol=1e-4)
-    for a, b in zip(model.get_weights(), whole.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
-    assert training.resume(compiled(recipe_optimizer()), path)[0] == 4
-    assert [p.name for p in path.parent.iterdir()] == ["run.keras"]
-
-
-def test_resume_without_a_checkpoint_starts_anew(tmp_path):
-    model = compiled()
-    before = model.get_weights()
-    assert training.resume(model, tmp_path / "none.keras") == (0, {})
-    assert equal(model.get_weights(), before)
-
-
-def test_interrupted_while_saving_the_old_checkpoint_survives(tmp_path, monkeypatch):
-    path = tmp_path / "run.keras"
-    fitted(compiled(), 1, checkpoint=path)
-    with monkeypatch.context() as patch:
-        patch.setattr(training.os, "replace", lambda *_: interrupt(model))
-        model = compiled()
-        fitted(model, 2, checkpoint=path)
-    assert training.resume(compiled(), path)[0] == 1
+def test_an_exported_network_that_is_missing_or_damaged_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no_such.*data/checkpoints"):
+        training.pretrained("no_such")
+    path = tmp_path / "network.npz"
+    training.export(path, Recipe(**ABOUT["recipe"]).network(siftflow.N_CLASSES), ABOUT)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="network.npz is damaged"):
+        training.pretrained(path)
 
 
 # ---- optimizer and profile ------------------------------------------------------------------------------------------
@@ -250,6 +241,28 @@ def test_on_a_cpu_the_faster_precision_is_chosen_and_both_speeds_stated(cpu_only
     profile = training.choose_profile(Recipe(), 33)
     assert profile.precision == best and profile.device.startswith("CPU")
     assert f"float32 {float32}" in str(profile) and f"mixed_bfloat16 {bfloat16}" in str(profile)
+
+
+def test_a_run_that_goes_on_keeps_its_precision(cpu_only, tmp_path, monkeypatch):
+    path = tmp_path / "run.keras"
+    with Profile("CPU", "mixed_bfloat16", "").scope():
+        fitted(compiled(), 1, checkpoint=path)
+    monkeypatch.setattr(training, "_images_per_second", lambda profile, *_: {"float32": 9}.get(profile.precision, 1))
+    assert training.choose_profile(Recipe(), 3).precision == "float32"
+    profile = training.choose_profile(Recipe(), 3, checkpoint=path)
+    assert profile.precision == "mixed_bfloat16" and "run.keras" in str(profile)
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_balance_weighs_classes_by_a_power_of_their_pixels(balance):
+    counts = np.array([1000, 100, 10, 0])
+    weights = Recipe(balance=balance).loss(counts).class_weights
+    if not balance:
+        assert weights is None
+        return
+    assert weights[1] / weights[0] == pytest.approx(10**balance, rel=1e-5)
+    assert weights[2] / weights[0] == pytest.approx(100**balance, rel=1e-5)
+    assert np.sum(weights * counts) == pytest.approx(counts.sum(), rel=1e-5) and np.isfinite(weights).all()
 
 
 def test_on_a_cpu_it_really_times(cpu_only):
@@ -337,6 +350,7 @@ def test_command_writes_a_complete_record(data, tmp_path):
     assert record["images"] == {"train": 18, "validation": 2, "test": 3}
     assert len(record["log"]["loss"]) == len(record["log"]["val_mean_iou"]) == 2
     assert record["minutes"] >= 0 and record["profile"]["precision"] == "float32"
+    assert 0.1 < record["peak_memory_gb"] < 100
     matrix = np.array(record["confusion"])
     dataset = siftflow.SiftFlow(data)
     assert np.array_equal(matrix.sum(axis=1), dataset.pixel_counts("test"))
@@ -351,6 +365,26 @@ def test_command_writes_a_complete_record(data, tmp_path):
     )
     absent = {name for name, n in zip(siftflow.CLASS_NAMES, truth, strict=True) if n == 0}
     assert {name for name, v in record["test_iou_per_class"].items() if v is None} == absent
+
+
+def test_command_exports_the_network_and_scores_what_it_wrote(data, tmp_path):
+    out, exported = tmp_path / "run.json", tmp_path / "network.npz"
+    training.main(["--data", str(data), "--out", str(out), "--epochs", "1", "--export", str(exported), *TINY])
+    record = json.loads(out.read_text())
+    assert record["exported"]["bytes"] == exported.stat().st_size
+    model, about = training.pretrained(exported)
+    assert about["test"] == record["test"] and about["recipe"] == record["recipe"]
+    scores = training.metrics.scores(training.evaluate(model, *siftflow.SiftFlow(data).load("test")))
+    assert record["exported"]["test"] == pytest.approx(scores, abs=1e-6)
+    assert scores["pixel_accuracy"] == pytest.approx(record["test"]["pixel_accuracy"], abs=0.02)
+
+
+def test_a_record_that_cannot_be_written_is_printed(data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        training.main(["--data", str(data), "--out", str(data / "TestSet1.txt" / "run.json"), "--epochs", "1", *TINY])
+    said = capsys.readouterr()
+    assert "save it from here" in said.err
+    assert json.loads(said.out.strip().splitlines()[-1])["test"]["pixel_accuracy"] > 0
 
 
 def test_command_can_leave_the_test_images_alone_and_resume(data, tmp_path, monkeypatch):

@@ -306,10 +306,12 @@ def main():
     try:
         if not paths:
             raise Stopped("There is no such notebook in notebooks/.")
-        if options.command == "run":
-            run(paths, options.build.resolve())
-        else:
-            save(paths, options.build.resolve(), options.all)
+        with tempfile.TemporaryDirectory() as runs:  # each time from the start: a finished run would only be shown
+            os.environ["SERIES_RUNS"] = runs
+            if options.command == "run":
+                run(paths, options.build.resolve())
+            else:
+                save(paths, options.build.resolve(), options.all)
     except Stopped as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
