@@ -1,6 +1,6 @@
 """Times what the notebooks compute against what Keras has for the same, and says whether the targets are met.
 
-python tools/bench.py [--size 256] [--repeats 15] [losses] [confusion]
+python tools/bench.py [--size 256] [--repeats 15] [losses] [confusion] [training]
 
 The contenders of a section take turns, so that whatever else the machine does hits all alike. Each time is the median
 over the turns; each ratio is to the section's first line. Exits with 1 if a target is missed.
@@ -11,6 +11,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Section:
     title: str
     contenders: dict  # name: a function without arguments, which returns when all is computed
     targets: dict = field(default_factory=dict)  # name: ratio
+    report: Callable = lambda measured: []  # milliseconds by name -> [(a line under the table, target met or None)]
 
 
 def batch(size):
@@ -118,7 +120,15 @@ def start():
     tf.get_logger().setLevel("ERROR")  # it takes a function per contender for one function traced again and again
 
 
-SECTIONS = {"losses": losses, "confusion": confusion}
+def training(size):
+    """A training step, what it is fed by, and where its time goes; at the recipe's size, whatever `size`."""
+    import bench_training
+    from helpers.training import Recipe
+
+    yield from bench_training.sections(Section, Recipe().size)
+
+
+SECTIONS = {"losses": losses, "confusion": confusion, "training": training}
 
 
 def medians(contenders, repeats):
@@ -144,6 +154,9 @@ def lines(section, measured):
             met = met and kept
             verdict = f"  at most {section.targets[name]:4.2f}: {'met' if kept else 'missed'}"
         text.append(f"  {name:38}{milliseconds:9.1f} ms{ratio:8.2f}{verdict}")
+    for line, kept in section.report(measured):
+        text.append(f"  {line}{'' if kept is None else ': met' if kept else ': missed'}")
+        met = met and kept is not False
     return text, met
 
 

@@ -1,0 +1,121 @@
+"""One experiment on the recipe: train, score on the validation images, append to results/experiments.csv.
+
+python tools/search.py --what "half resolution, twice the filters" stem=2 filters=32 epochs=13
+
+Settings are the fields of `Trial`: those of `helpers.training.Recipe`, and some that were tried and did not pay. The
+test images are not touched. An interrupted experiment goes on when the command is repeated.
+"""
+
+import argparse
+import csv
+import dataclasses
+import hashlib
+import shlex
+import time
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from helpers import losses, siftflow, training
+from helpers.unet import BatchNormalization
+
+LOG = Path(__file__).resolve().parent.parent / "results" / "experiments.csv"
+SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial(training.Recipe):
+    """A recipe, with what else was tried."""
+
+    precision: str = "mixed_bfloat16"
+    block: str = "plain"  # or "residual" (He et al., CVPR 2016)
+    norm: str = "batch"  # or "group" (Wu and He, ECCV 2018)
+    up: str = "transpose"  # or "bilinear", "nearest": enlarged, then a 1x1 convolution
+    widest: int = 10**6  # no floor has more filters
+    dropout: float = 0.0  # at the bottom
+    dice: float = 0.0  # weight of a Dice loss that is added
+
+    def loss(self, pixel_counts):
+        cross_entropy = super().loss(pixel_counts)
+        return losses.Sum([cross_entropy, *[losses.Dice()] * round(self.dice)]) if self.dice else cross_entropy
+
+    def network(self, n_classes):
+        """The network of `helpers.unet`, rebuilt with the settings above."""
+        filters = [min(self.filters * 2**floor, self.widest) for floor in range(self.depth + 1)]
+        image = keras.Input((self.size, self.size, 3))
+        x = layers.Rescaling(1 / 127.5, offset=-1)(image)
+        if self.stem > 1:
+            x = self._convolution(x, filters[0], self.stem, self.stem)
+        skips = []
+        for floor in range(self.depth):
+            x = self._block(x, filters[floor])
+            skips.append(x)
+            x = layers.MaxPooling2D(2)(x)
+        x = self._block(x, filters[-1])
+        if self.dropout:
+            x = layers.SpatialDropout2D(self.dropout, seed=self.seed)(x)
+        for floor in reversed(range(self.depth)):
+            if self.up == "transpose":
+                x = layers.Conv2DTranspose(filters[floor], 2, strides=2)(x)
+            else:
+                x = layers.UpSampling2D(2, interpolation=self.up)(layers.Conv2D(filters[floor], 1)(x))
+            x = self._block(layers.Concatenate()([skips[floor], x]), filters[floor])
+        logits = layers.Conv2D(n_classes, 1, dtype="float32")(x)
+        if self.stem > 1:
+            logits = layers.UpSampling2D(self.stem, interpolation="bilinear", dtype="float32")(logits)
+        return keras.Model(image, logits)
+
+    def _block(self, x, filters):
+        shortcut = x
+        x = self._convolution(x, filters, 3)
+        x = self._convolution(x, filters, 3, activate=self.block == "plain")
+        if self.block == "plain":
+            return x
+        if shortcut.shape[-1] != filters:
+            shortcut = layers.Conv2D(filters, 1, use_bias=False)(shortcut)
+        return layers.ReLU()(layers.Add()([x, shortcut]))
+
+    def _convolution(self, x, filters, size, strides=1, activate=True):
+        x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+        x = layers.GroupNormalization(8)(x) if self.norm == "group" else BatchNormalization(momentum=0.9)(x)
+        return layers.ReLU()(x) if activate else x
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--what", required=True, help="what this experiment asks, for the log")
+    parser.add_argument("settings", nargs="*", help="such as filters=32")
+    given = parser.parse_args()
+    types = {field.name: field.type for field in dataclasses.fields(Trial)}
+    pairs = [setting.partition("=")[::2] for setting in given.settings]
+    unknown = [name for name, _ in pairs if name not in types]
+    if unknown:
+        parser.error(f"{unknown[0]} is no setting; there are {', '.join(types)}")
+    trial = Trial(**{name: types[name](value) for name, value in pairs})
+    dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
+
+    checkpoint = Path("build/search") / (hashlib.sha256(repr(trial).encode()).hexdigest()[:12] + ".keras")
+    record = training.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
+    command = ["python", "tools/search.py", "--what", given.what, *given.settings]
+    row = {
+        "what": given.what,
+        "command": shlex.join(command),
+        "weights": record["weights"],
+        "epochs": trial.epochs,
+        "minutes": record["minutes"],
+        "core_minutes": round(time.process_time() / 60, 1),
+    }
+    row |= {name: round(100 * record["validation"][name], 2) for name in SCORES}
+    new = not LOG.exists()
+    with LOG.open("a", newline="") as log:
+        writer = csv.DictWriter(log, row, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    print(row)
+
+
+if __name__ == "__main__":
+    main()
