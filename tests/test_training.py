@@ -175,7 +175,7 @@ def test_interrupted_in_the_first_epoch_the_curves_are_empty():
 # ---- a trained network to hand on -----------------------------------------------------------------------------------
 
 ABOUT = {
-    "recipe": {"size": 16, "filters": 4, "depth": 1, "stem": 2},
+    "recipe": {"size": 16, "filters": 16, "depth": 2, "stem": 2},
     "test": {"mean_iou": 0.25},
     "log": {"loss": [1.0]},
 }
