@@ -88,7 +88,7 @@ class BatchNormalization(layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         training = bool(training) and self.trainable
-        spelled_out = mask is not None or self.renorm or (self.synchronized and training) or len(inputs.shape) != 4
+        spelled_out = mask is not None or getattr(self, "renorm", False) or (self.synchronized and training) or len(inputs.shape) != 4
         if keras.backend.backend() != "tensorflow" or spelled_out or not (self.scale and self.center):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
