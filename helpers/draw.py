@@ -40,23 +40,25 @@ def movie(gif, alt):
     display.display(display.HTML(f'<img alt="{html.escape(alt)}" src="data:image/gif;base64,{source}">'))
 
 
-def png(figure, crop=True):
-    """The bytes of a figure as PNG, in 256 colours: a third of the size, to the same eye. The classes' are exact.
+def png(figure, crop=True, small=True):
+    """The bytes of a figure as PNG.
 
     The figure is closed, so that nothing displays it a second time. `crop` fits the picture to what is drawn, which
-    takes as long again.
+    takes as long again. `small` makes it 256 colours, a third of the size, to the same eye; the classes' are exact.
     """
-    full, small = io.BytesIO(), io.BytesIO()
+    full, reduced = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=DPI, bbox_inches="tight" if crop else None, facecolor="white")
     plt.close(figure)
+    if not small:
+        return full.getvalue()
     picture = Image.open(full).convert("RGB")
     exact = np.vstack([PALETTE, VOID_COLOUR, (255, 255, 255)])
     others = np.reshape(picture.quantize(256 - len(exact)).getpalette(), (-1, 3))
     apart = np.abs(others[:, None] - exact).max(axis=2).min(axis=1) > 8  # nothing that could stand in for an exact one
     table = Image.new("P", (1, 1))
     table.putpalette(np.vstack([exact, others[apart]]).astype("uint8").tobytes())
-    picture.quantize(palette=table).save(small, format="png")
-    return small.getvalue()
+    picture.quantize(palette=table).save(reduced, format="png")
+    return reduced.getvalue()
 
 
 def colours(mask):

@@ -19,7 +19,7 @@ class View(keras.callbacks.Callback):
     """A Keras callback that shows the run in one figure: loss within the epoch, validation scores, and rows of
     image | truth | this epoch's argmax for a few validation images.
 
-    In a notebook the figure is updated in place, never more than a twentieth of the time. In a terminal it draws
+    In a notebook the figure is updated in place, never more than a fiftieth of the time. In a terminal it draws
     nothing and leaves the floor to Keras' progress bar. Either way it keeps the masks of every epoch, for `film_strip`
     and `scrubber`.
 
@@ -107,14 +107,15 @@ class View(keras.callbacks.Callback):
         from IPython.display import display
 
         start = time.perf_counter()
-        picture = draw.picture(draw.png(self.figure(), crop=False), self.headline())
+        # Only the last picture stays in the notebook, so only that is made small.
+        picture = draw.picture(draw.png(self.figure(), crop=False, small=self.finished), self.headline())
         if self.handle is None:
             self.handle = display(picture, display_id=True)
         else:
             self.handle.update(picture)
         sys.stdout.flush()
         now = time.perf_counter()
-        self.next_draw = now + max(1.0, 20 * (now - start))
+        self.next_draw = now + max(1.0, 50 * (now - start))
 
     def headline(self):
         """Where the run stands, in one line."""
@@ -140,14 +141,17 @@ class View(keras.callbacks.Callback):
         curves = figure.add_gridspec(2, 1, left=0.05, right=0.5, top=rows["top"], bottom=1.0 / height, hspace=0.12)
         self._plot_loss(figure.add_subplot(curves[0]))
         self._plot_scores(figure.add_subplot(curves[1]))
-        grid = figure.add_gridspec(k, 3, left=0.53, right=0.995, wspace=0.04, hspace=0.04, **rows)
-        axes = [[figure.add_subplot(grid[i, j]) for j in range(3)] for i in range(k)]
+        # All pictures as one: axes for each would take longer than all the rest.
+        columns = [self.images, [draw.colours(label) for label in self.labels], [draw.colours(guess) for guess in mask]]
+        montage, middles = _montage(columns)
+        axis = draw.plain(figure.add_axes([0.53, rows["bottom"], 0.465, rows["top"] - rows["bottom"]]))
+        axis.imshow(montage, interpolation="nearest")
+        axis.set_anchor("N")
+        axis.spines[:].set_visible(False)
         title = "before training" if len(self.masks) == 1 else f"argmax, epoch {len(self.masks) - 1}"
-        for axis, text in zip(axes[0], ("image", "truth", title), strict=True):
-            axis.set_title(text, fontsize=10)
-        for row, image, truth, guess in zip(axes, self.images, self.labels, mask, strict=True):
-            for axis, picture in zip(row, (image, draw.colours(truth), draw.colours(guess)), strict=True):
-                draw.plain(axis).imshow(picture, interpolation="nearest")
+        for middle, text in zip(middles, ("image", "truth", title), strict=True):
+            axis.annotate(text, (middle, 1), xytext=(0, 4), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", ha="center", fontsize=10)  # fmt: skip
         draw.legend(figure, [*self.labels, *mask], columns=8, most=15, at=(0.5, 0.5 / height))
         return figure
 
@@ -181,6 +185,17 @@ class View(keras.callbacks.Callback):
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(loc=where, fontsize=9, framealpha=0.8)
+
+
+def _montage(columns, gap=0.04):
+    """Pictures of one size, column by column, as one picture, and the middle of each column: (row, col, RGB), [col]."""
+    rows, cols, _ = np.shape(columns[0][0])
+    gap = max(1, round(gap * cols))
+    whole = np.full((len(columns[0]) * (rows + gap) - gap, len(columns) * (cols + gap) - gap, 3), 255, "uint8")
+    for j, column in enumerate(columns):
+        for i, picture in enumerate(column):
+            whole[i * (rows + gap) :, j * (cols + gap) :][:rows, :cols] = picture
+    return whole, [j * (cols + gap) + (cols - 1) / 2 for j in range(len(columns))]
 
 
 def film_strip(view, epochs=None):

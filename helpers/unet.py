@@ -88,8 +88,15 @@ class BatchNormalization(layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         training = bool(training) and self.trainable
-        spelled_out = mask is not None or getattr(self, "renorm", False) or (self.synchronized and training) or len(inputs.shape) != 4
-        if keras.backend.backend() != "tensorflow" or spelled_out or not (self.scale and self.center):
+        by_keras = [  # what the kernel does not do
+            keras.backend.backend() != "tensorflow",
+            len(inputs.shape) != 4,
+            mask is not None,
+            getattr(self, "renorm", False),  # which Keras 3.13 does not have
+            training and self.synchronized,
+            not (self.scale and self.center),
+        ]
+        if any(by_keras):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 

@@ -28,7 +28,7 @@ def tutorial_network(size, n_classes):
     Separable convolutions with residual connections, as in Xception, and no skips from one arm to the other.
     """
     image = keras.Input((size, size, 3))
-    x = layers.Conv2D(32, 3, strides=2, padding="same")(layers.Rescaling(1 / 255)(image))
+    x = layers.Conv2D(32, 3, strides=2, padding="same")(image)
     x = residual = layers.ReLU()(layers.BatchNormalization()(x))
     arms = ((layers.SeparableConv2D, (64, 128, 256)), (layers.Conv2DTranspose, (256, 128, 64, 32)))
     for convolution, widths in arms:
