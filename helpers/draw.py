@@ -166,13 +166,17 @@ def u_shape(model):
     classes = model.output_shape[-1]
     end = (len(shapes) - 1) * step
     last = f"1×1 convolution:\n{classes} logits\nper pixel"
+    stem = model.output_shape[1] // shapes[0][0]
+    if stem > 1:
+        last = last.replace("per pixel", f"per {stem}×{stem} patch,\nenlarged {stem}×")
+        axis.text(-0.3, 1.15 * depth * 0.75, f"{stem}×{stem}\npatches", ha="right", va="center", fontsize=9)
     axis.text(end + 0.35, 1.15 * depth * 0.75, last, va="center", fontsize=9)
     for x, text, colour in (
         (0.6, "down: halve the map,\ndouble the channels", "#0072b2"),
         (end - 0.6, "up: back to\nevery pixel", "#009e73"),
     ):
         axis.text(x, 0.1, text, ha="center", color=colour, fontsize=10)
-    axis.set_xlim(-0.7, end + 1.5)
+    axis.set_xlim(-0.7 - 0.3 * (stem > 1), end + 1.5)
     axis.set_ylim(-0.75, 1.15 * depth * 0.75 + 0.8)
     axis.axis("off")
     return figure
