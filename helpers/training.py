@@ -72,7 +72,11 @@ def optimizer(recipe, steps):
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """What to compute with, and why. Build and compile the model inside ``with profile.scope():``."""
+    """What to compute with, and why. Build and compile the model inside ``with profile.scope():``.
+
+    Several devices of one machine share each batch (`tf.distribute.MirroredStrategy`): the loss and its gradient are
+    those of one device, as `helpers.losses` sees to; batch normalisation looks at each device's own share.
+    """
 
     device: str
     precision: str  # a Keras dtype policy
@@ -87,7 +91,8 @@ class Profile:
             if self.n_devices > 1:
                 import tensorflow as tf
 
-                with tf.distribute.MirroredStrategy().scope():
+                devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+                with tf.distribute.MirroredStrategy([device.name for device in devices[: self.n_devices]]).scope():
                     yield
             else:
                 yield

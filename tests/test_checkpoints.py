@@ -255,3 +255,48 @@ def test_killed_at_any_point_it_ends_with_the_same_bits(uninterrupted, tmp_path)
     with np.load(tmp_path / "end.npz") as end:
         assert equal(end.values(), everything(uninterrupted[0]))
     assert sorted(os.listdir(tmp_path)) == ["end.npz", "run.before.keras", "run.keras"]
+
+
+# ---- several devices ------------------------------------------------------------------------------------------------
+
+REPLICAS = """
+import sys
+from pathlib import Path
+import numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+sys.path[:0] = sys.argv[2:]
+import keras
+from test_checkpoints import *
+
+def make(seed=0):
+    keras.utils.set_random_seed(seed)
+    layers = [keras.Input((SIDE, SIDE, 3)), keras.layers.Conv2D(8, 3, padding="same", activation="relu"),
+              keras.layers.Conv2D(3, 1)]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.SGD(1e-4), CrossEntropy(), jit_compile=False)
+    return model
+
+path, two = Path(sys.argv[1]), training.Profile("2 x CPU", "float32", "", n_devices=2)
+one = make()
+curves = fitted(one, EPOCHS)
+with two.scope():
+    assert tf.distribute.get_strategy().num_replicas_in_sync == 2
+    whole, model = make(), make(seed=9)
+assert np.allclose(fitted(whole, EPOCHS)["loss"], curves["loss"], atol=1e-4)
+assert curves["loss"][-1] < curves["loss"][0] - 0.1
+with two.scope():
+    stopped_run(path, make=make)
+history = fitted(model, EPOCHS, checkpoint=path)
+assert len(history["loss"]) == EPOCHS
+for a, b, c in zip(one.get_weights(), whole.get_weights(), model.get_weights(), strict=True):
+    assert np.allclose(a, b, atol=1e-5) and np.array_equal(b, c)
+print("well")
+"""
+
+
+def test_two_replicas_train_as_one_device_and_go_on_from_a_checkpoint(tmp_path):
+    here = Path(__file__).resolve().parent
+    command = [sys.executable, "-c", REPLICAS, tmp_path / "run.keras", here, here.parent]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0 and ended.stdout.strip().endswith("well"), ended.stdout + ended.stderr[-3000:]
