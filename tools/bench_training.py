@@ -13,12 +13,14 @@ from keras import layers
 from helpers import live, losses, metrics, pipeline, scenes, siftflow, training
 
 BATCH = 8
+LOOK = 40.0  # seconds of training under the live view
 KERNELS = ("Conv2D", "MatMul", "BatchMatMul", "Einsum")  # in the names of TensorFlow's operations
 
 
 def compiled(model, scores=()):
     """As `helpers.training.run` compiles it."""
-    model.compile(training.optimizer(training.Recipe(), 10**6), losses.CrossEntropy(), scores, jit_compile=False)
+    optimizer = training.optimizer(training.Recipe(), 10**6)
+    model.compile(optimizer, losses.CrossEntropy(), metrics=list(scores), jit_compile=False)
     return model
 
 
@@ -50,9 +52,10 @@ def naive_batches(dataset, names, size):
     for start in itertools.count(0, BATCH):
         images, labels = [], []
         for i in range(start, start + BATCH):
-            image, label = dataset.load([names[i % len(names)]])
-            images.append(keras.ops.image.resize(image[0], (size, size)))
-            labels.append(keras.ops.image.resize(label[0][..., None], (size, size), interpolation="nearest")[..., 0])
+            name = names[i % len(names)]
+            image, label = keras.ops.cast(dataset.image(name), "float32"), dataset.label(name)[..., None]
+            images.append(keras.ops.image.resize(image, (size, size)))
+            labels.append(keras.ops.image.resize(label, (size, size), interpolation="nearest")[..., 0])
         yield np.stack(images), np.stack(labels).astype("int32")
 
 
@@ -99,7 +102,7 @@ def kernel_share(step):
     return spent[True] / max(1, sum(spent.values()))
 
 
-def view_share(model, images, labels, x, y, seconds=40):
+def view_share(model, images, labels, x, y):
     """The share of training that the live view takes, and how long its first picture took, in seconds."""
     view = live.View(images[:3], labels[:3], batch=BATCH)
     view.replaces_progress_bar = True
@@ -121,7 +124,7 @@ def view_share(model, images, labels, x, y, seconds=40):
     first = spent[0]
     start, step = time.perf_counter(), 0
     epoch_begins(0)
-    while time.perf_counter() - start < seconds:
+    while time.perf_counter() - start < LOOK:
         loss = model.train_on_batch(x, y)
         batch_ends(step, {"loss": float(np.ravel(loss)[0])})
         step += 1
