@@ -47,9 +47,7 @@ def save(path, model, history, run, extras=None):
     Raises:
         OSError: it cannot be written, as on a full disk; what was there before is untouched.
     """
-    path = Path(path)
-    if path.suffix != ".keras":
-        raise ValueError(f"A checkpoint's name ends in .keras, and {path.name} does not.")
+    path = _named(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.keras")
     # Keras keeps the weights, but not how far dropout's random numbers have come.
@@ -84,9 +82,9 @@ def load(path, model, run):
         Its `State`; None where there is none, or none that is whole.
 
     Raises:
-        ValueError: it is whole, but of another run.
+        ValueError: it is whole, but of another run; or the path does not end in .keras.
     """
-    path, damaged = Path(path), []
+    path, damaged = _named(path), []
     for candidate in (path, before(path)):
         if not candidate.exists():
             continue
@@ -134,6 +132,12 @@ def folder():
 def before(path):
     """Where the checkpoint before the one at `path` is kept."""
     return Path(path).with_suffix(".before.keras")
+
+
+def _named(path):
+    if Path(path).suffix != ".keras":
+        raise ValueError(f"A checkpoint's name ends in .keras, and {path} does not.")
+    return Path(path)
 
 
 def _random_states(model):

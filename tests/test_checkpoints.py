@@ -128,6 +128,12 @@ def test_another_runs_checkpoint_is_refused_and_kept(change, tmp_path):
     assert path.read_bytes() == before and equal(model.get_weights(), weights)
 
 
+def test_a_name_that_keras_cannot_save_to_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=r"ends in \.keras, and .*run\.h5 does not"):
+        fitted(compiled(), 2, checkpoint=tmp_path / "run.h5")
+
+
 def test_batches_that_cannot_start_in_the_middle_are_refused(tmp_path):
     with pytest.raises(TypeError, match="first_epoch"):
         fitted(compiled(), 2, stream(2), checkpoint=tmp_path / "run.keras")

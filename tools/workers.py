@@ -1,0 +1,255 @@
+"""Trains on several machines at once, on TensorFlow's own engine, and ends as one machine with the same batch would.
+
+Run the same command on every machine. Only the index in TF_CONFIG differs: it says which of the workers this one is.
+
+    export TF_CONFIG='{"cluster": {"worker": ["ant:2345", "bee:2345"]}, "task": {"type": "worker", "index": 0}}'
+    python tools/workers.py --data PATH --out results/run.json --checkpoint run.keras
+
+Every machine needs this project, the data, and a way to the others' ports, in a network you trust: nothing on it is
+encrypted. Worker 0 alone saves the checkpoint and writes the record. When a worker is lost, the others end within a
+minute; start all of them again, and they go on from the last whole epoch. Without TF_CONFIG this machine trains alone.
+
+When does a reader need it? For SiftFlow, nearly never: one GPU is enough, and ``python -m helpers.training`` takes all
+GPUs of one machine by itself. It is for data and networks that keep one machine busy for days, on machines with a fast
+line between them. In each step these exchange all gradients, and statistics three times for each batch normalisation;
+the slowest sets the pace; and the batch that they share has to be large enough to keep all of them busy.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+import zlib
+from pathlib import Path
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 0 shows all that TensorFlow has to say of a lost worker
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import helpers
+
+with helpers.silence():
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+from helpers import checkpoints, metrics, pipeline, siftflow, training
+
+EXAMPLE = '{"cluster": {"worker": ["ant:2345", "bee:2345"]}, "task": {"type": "worker", "index": 0}}'
+LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError)
+
+
+def workers(config):
+    """Reads TF_CONFIG: ({"worker 0": its address, "worker 1": ...}, the name of this one). The first is the chief.
+
+    Raises:
+        ValueError: it does not say that.
+    """
+    if not config:
+        return {"worker 0": ""}, "worker 0"
+
+    def check(good, wrong):
+        if not good:
+            raise ValueError(f"TF_CONFIG {wrong}. For the first of two workers it reads {EXAMPLE}.")
+
+    try:
+        config = json.loads(config)
+    except ValueError as error:
+        check(False, f"is not JSON ({error})")
+    cluster, task = (config.get(key) if isinstance(config, dict) else None for key in ("cluster", "task"))
+    check(isinstance(cluster, dict) and cluster.get("worker"), 'has no "cluster" with a list of "worker"')
+    jobs = {job: cluster[job] for job in ("chief", "worker") if job in cluster}
+    check(all(isinstance(listed, list) for listed in jobs.values()), "has workers that are not a list")
+    names = {f"{job} {i}": address for job, listed in jobs.items() for i, address in enumerate(listed)}
+    bad = [a for a in names.values() if not re.fullmatch(r"\S+:\d+", str(a)) or list(names.values()).count(a) > 1]
+    check(not bad, f"lists {json.dumps(bad)[1:-1]}: each worker needs a host:port of its own")
+    check(isinstance(task, dict) and task.get("type") in jobs, 'has no "task" of the "type" "worker"')
+    me = f"{task['type']} {json.dumps(task.get('index'))}"
+    check(me in names, f"says that this is {me}, and lists {', '.join(names)}")
+    return names, me
+
+
+@tf.function(autograph=False)
+def from_chief(strategy, values):
+    """A list of tensors, which may differ from worker to worker, as the chief has them. All workers must ask for it."""
+
+    def sent(values):
+        chief = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+        return [tf.where(chief, value, tf.zeros_like(value)) for value in values]
+
+    return [strategy.reduce("SUM", value, axis=None) for value in strategy.run(sent, (values,))]
+
+
+def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint=None):
+    """Trains `recipe` together with the other workers, all of whom call this with the same arguments.
+
+    Args:
+        chief: whether this is the worker that watches the validation images and saves.
+        run: a dict, good for JSON, of what must be the same for all workers, and when a run goes on.
+        training_set, validation_set: images and labels, as `SiftFlow.load` gives them.
+
+    Yields:
+        At the start and after each epoch: the epochs that are done, and by now saved; and, for the chief, the network
+        and the history; None and {} for others.
+
+    Raises:
+        ValueError: the workers differ, or the checkpoint is of another run.
+        training.RunStopped: the loss became NaN.
+    """
+    images, labels = training_set
+    steps, share = len(images) // recipe.batch, recipe.batch // strategy.num_replicas_in_sync
+    mine = tf.constant(zlib.crc32(json.dumps(run).encode()), tf.int64)
+    if mine != from_chief(strategy, [mine])[0]:
+        raise ValueError("Settings or data here are not those of the first worker: give every worker the same.")
+    keras.utils.set_random_seed(recipe.seed)
+    with strategy.scope():
+        model = recipe.network(siftflow.N_CLASSES)
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True  # statistics of the whole batch, not of this worker's share
+        model.compile(
+            training.optimizer(recipe, recipe.epochs * steps),
+            recipe.loss(np.bincount(labels.ravel(), minlength=siftflow.N_CLASSES)[: siftflow.N_CLASSES]),
+            jit_compile=False,
+        )
+        model.optimizer.build(model.trainable_variables)
+    copy, history = None, {}
+    if chief:
+        state = checkpoints.load(checkpoint, model, run) if checkpoint else None
+        history = state.history if state else {}
+        copy = recipe.network(siftflow.N_CLASSES)  # free of the strategy: it is scored here while the others wait
+        copy.set_weights(model.get_weights())
+        copy.compile(loss=model.loss, metrics=[metrics.Scores(siftflow.N_CLASSES)], jit_compile=False)
+        validation = pipeline.evaluation_batches(*validation_set, batch=recipe.batch, size=recipe.size)
+    variables = [*model.variables, *model.optimizer.variables]
+    done = tf.constant(len(history.get("loss", [])), tf.int64)
+    done, *values = from_chief(strategy, [done, *(variable.value for variable in variables)])
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    done = int(done)
+    yield done, copy, history
+    if done == recipe.epochs:
+        return
+
+    @tf.function(autograph=False)
+    def step(images, labels):
+        def on_replica(images, labels):
+            with tf.GradientTape() as tape:
+                # Keras divides the loss, which is that of the whole batch, by the number of replicas, because the
+                # optimizer adds up the gradients of all of them.
+                loss = model.loss(labels, model(images, training=True))
+            model.optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            return loss
+
+        return strategy.reduce("SUM", strategy.run(on_replica, (images, labels)), axis=None)
+
+    def shared(batch):  # every worker makes the whole batch, which costs little, and takes its share of it
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: batch[context.replica_id_in_sync_group * share :][:share]
+        )
+
+    stream = pipeline.training_batches(
+        images, labels, batch=recipe.batch, size=recipe.size, epochs=recipe.epochs,
+        seed=recipe.seed, first_epoch=done, scale=recipe.scale, light=recipe.light,
+    )  # fmt: skip
+    batches = iter(stream)
+    for epoch in range(done + 1, recipe.epochs + 1):
+        start = time.perf_counter()
+        numbers = {"loss": np.mean([float(step(*map(shared, next(batches)))) for _ in range(steps)])}
+        if chief:
+            copy.set_weights(model.get_weights())
+            scores = copy.evaluate(validation, verbose=0, return_dict=True)
+            numbers |= {f"val_{name}": value for name, value in scores.items()}
+        if not all(map(math.isfinite, numbers.values())):
+            raise training.RunStopped(f"The loss became NaN in epoch {epoch}: try a tenth of the learning rate.")
+        if chief:
+            for name, value in {**numbers, "seconds": time.perf_counter() - start}.items():
+                history.setdefault(name, []).append(round(float(value), 6))
+            if checkpoint:
+                checkpoints.save(checkpoint, model, history, run)
+            shown = (f"{name} {history[name][-1]:.4f}" for name in ("loss", "val_loss", "val_mean_iou"))
+            print(f"Epoch {epoch} of {recipe.epochs}:", *shown, f"{history['seconds'][-1]:.1f} s", flush=True)
+            yield epoch, copy, history
+        from_chief(strategy, [mine])  # for which the others wait until it has saved
+        if not chief:
+            yield epoch, None, {}
+
+
+def lost(error, names, me):
+    """Which workers are gone: those whom TensorFlow's message names; if none, the first, to whom all others report."""
+    named = {f"{job} {i}" for job, i in re.findall(r"/job:(\w+)(?:/replica:0)?/task:(\d+)", error.message)}
+    gone = [name for name in names if name in named and name != me] or [next(iter(names))]
+    return " and ".join(f"{name} ({names[name]})" for name in gone)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python tools/workers.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--out", required=True, help="where worker 0 writes the record, a .json file")
+    parser.add_argument("--checkpoint", help="a .keras file that worker 0 saves to after each epoch, and goes on from")
+    parser.add_argument("--precision", default="float32", choices=["float32", "mixed_bfloat16"])
+    parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
+    for field in dataclasses.fields(training.Recipe):
+        parser.add_argument("--" + field.name.replace("_", "-"), type=field.type, default=field.default)
+    given = parser.parse_args(arguments)
+    recipe = training.Recipe(
+        **{field.name: getattr(given, field.name) for field in dataclasses.fields(training.Recipe)}
+    )
+    try:
+        names, me = workers(os.environ.get("TF_CONFIG"))
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+    n = len(names) * max(1, len(tf.config.list_physical_devices("GPU")))
+    if recipe.batch % n:
+        parser.exit(2, f"A batch of {recipe.batch} cannot be shared out evenly among {n}: take a multiple of {n}.\n")
+    first, done, out = next(iter(names)), None, Path(given.out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
+        training_set, validation_set = (dataset.load(part) for part in pipeline.split(dataset))
+        run = {"recipe": dataclasses.asdict(recipe), "precision": given.precision, "data": zlib.crc32(training_set[1])}
+        others = [f"{name} ({address})" for name, address in names.items() if name != me]
+        if others:
+            print(f"This is {me}, waiting for {', '.join(others)}.", flush=True)
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.UnknownError as error:
+            parser.exit(1, f"{me.capitalize()} cannot start at {names[me]} ({error.message}): is the port in use?\n")
+        with training.Profile("", given.precision, "as asked").scope():
+            for epoch in train(strategy, me == first, recipe, run, training_set, validation_set, given.checkpoint):
+                done, model, history = epoch
+    except tf.errors.OpError as error:
+        if not isinstance(error, LOST) and "Collective ops is aborted" not in error.message:
+            raise
+        saved = f"saved by {first} in {given.checkpoint}" if given.checkpoint else "not saved, for want of --checkpoint"
+        when = "before the first step" if done is None else f"after {done} of {recipe.epochs} epochs, {saved}"
+        again = "start every worker again with the same command" + (" to go on" if given.checkpoint else "")
+        parser.exit(1, f"Lost {lost(error, names, me)} {when}: {again}.\n")
+    except (ValueError, OSError, training.RunStopped) as error:
+        parser.exit(1, f"{error}\n")
+    if me != first:
+        return
+    record = {
+        "command": shlex.join(["python", "tools/workers.py", *(sys.argv[1:] if arguments is None else arguments)]),
+        "recipe": dataclasses.asdict(recipe),
+        "workers": len(names),
+        "precision": given.precision,
+        "minutes": round(sum(history["seconds"]) / 60, 1),
+        "log": history,
+        "validation": metrics.scores(training.evaluate(model, *validation_set)),
+    }
+    if not given.no_test:
+        matrix = training.evaluate(model, *dataset.load("test"))
+        record |= {"test": metrics.scores(matrix), "confusion": matrix.tolist()}
+    out.write_text(json.dumps(record) + "\n")
+    print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it even while TensorFlow waits for the others
+    main()
