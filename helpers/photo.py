@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from helpers import draw
+from helpers import draw, training
 from helpers.siftflow import CLASS_NAMES, N_CLASSES
 
 LONGEST = 1024  # pixels; a larger photo is reduced when it is read
@@ -154,12 +154,8 @@ def segment(model, image):
 
 def fitting_size(model, shape):
     """The (rows, cols) at which a network should see a photo of this shape (rows, cols)."""
-    built_for = model.input_shape[1:3]
-    maps = [layer.output.shape for layer in model.layers]
-    # How many pixels, along a side, share a position on the coarsest map: the input must be a multiple of it.
-    unit = max(-(-built_for[0] // rows) for _, rows, *others in maps if len(others) == 2)
-    short = min(built_for)
-    return tuple(unit * max(short // unit, round(short * side / min(shape) / unit)) for side in shape)
+    short = min(model.input_shape[1:3])
+    return training.input_sizes(model, [short * side / min(shape) for side in shape])
 
 
 # ---- pictures -------------------------------------------------------------------------------------------------------

@@ -46,7 +46,18 @@ class Recipe:
     seed: int = 0
 
     def network(self, n_classes):
+        """A U-Net for that many classes."""
         return unet((self.size, self.size, 3), n_classes, self.filters, self.depth, self.stem)
+
+    def optimizer(self, steps):
+        """AdamW (Loshchilov and Hutter, ICLR 2019) for a run of that many steps; scales and offsets do not decay."""
+        warm_up = max(1, round(self.warm_up * steps))
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, steps - warm_up), warmup_target=self.learning_rate, warmup_steps=warm_up
+        )
+        adamw = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
+        adamw.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        return adamw
 
     def loss(self, pixel_counts):
         """Cross-entropy; of pixel counts per class (C,), each class's weight is ~ count ** -balance, 1 on average."""
@@ -54,17 +65,6 @@ class Recipe:
             return losses.CrossEntropy()
         weights = losses.class_weights(pixel_counts, "inverse").astype("float64") ** self.balance
         return losses.CrossEntropy(weights * np.sum(pixel_counts) / np.sum(weights * pixel_counts))
-
-
-def optimizer(recipe, steps):
-    """AdamW (Loshchilov and Hutter, ICLR 2019) for a run of that many steps; scales and offsets do not decay."""
-    warm_up = max(1, round(recipe.warm_up * steps))
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warm_up), warmup_target=recipe.learning_rate, warmup_steps=warm_up
-    )
-    adamw = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-    adamw.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return adamw
 
 
 # ---- the machine ----------------------------------------------------------------------------------------------------
@@ -345,20 +345,37 @@ class _Checkpoint(keras.callbacks.Callback):
 # ---- scoring --------------------------------------------------------------------------------------------------------
 
 
-def logits_of(model, images, *, flip=True, batch=8):
+def logits_of(model, images, *, flip=True, scales=(1.0,), batch=8):
     """The logits of each image at the image's own resolution, batch by batch: float32 (batch, row, col, class).
 
     Args:
         images: uint8 or float (n, row, col, RGB), 0-255, of any size: resized to the network's input and back.
         flip: average with the logits of the mirrored image, mirrored back.
+        scales: average over looks at the image this many times as large as the network's input.
     """
-    own, size = images.shape[1:3], model.input_shape[1:3]
+    own = images.shape[1:3]
+    sizes = [tuple(input_sizes(model, [side * scale for side in model.input_shape[1:3]])) for scale in scales]
     for start in range(0, len(images), batch):
-        x = ops.image.resize(ops.cast(images[start : start + batch], "float32"), size, interpolation="bilinear")
-        logits = model(x, training=False)
-        if flip:
-            logits = (logits + ops.flip(model(ops.flip(x, axis=2), training=False), axis=2)) / 2
-        yield ops.image.resize(logits, own, interpolation="bilinear")
+        total = 0.0
+        for size in sizes:
+            x = ops.image.resize(ops.cast(images[start : start + batch], "float32"), size, interpolation="bilinear")
+            # `call`, since the model itself accepts no other size than the one it was built for.
+            logits = model.call(x, training=False)
+            if flip:
+                logits = (logits + ops.flip(model.call(ops.flip(x, axis=2), training=False), axis=2)) / 2
+            total += ops.image.resize(logits, own, interpolation="bilinear") / len(sizes)
+        yield total
+
+
+def input_sizes(model, wanted):
+    """The (rows, cols) next to the wanted ones that a fully convolutional network can take.
+
+    Which are multiples of how many pixels share a position on its coarsest map.
+    """
+    built_for = model.input_shape[1]
+    maps = [layer.output.shape for layer in model.layers]
+    unit = max(-(-built_for // rows) for _, rows, *others in maps if len(others) == 2)
+    return tuple(unit * max(1, round(side / unit)) for side in wanted)
 
 
 def predict(model, images, **options):
@@ -404,7 +421,7 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
     with profile.scope():
         model = recipe.network(siftflow.N_CLASSES)
         model.compile(
-            optimizer(recipe, recipe.epochs * steps),
+            recipe.optimizer(recipe.epochs * steps),
             recipe.loss(pixel_counts),
             metrics=[metrics.Scores(siftflow.N_CLASSES)],
             jit_compile=False,

@@ -21,7 +21,7 @@ EPOCHS = 4
 
 
 def optimizer():
-    return training.optimizer(training.Recipe(epochs=EPOCHS, batch=BATCH, warm_up=0.25), EPOCHS * STEPS)
+    return training.Recipe(warm_up=0.25).optimizer(EPOCHS * STEPS)
 
 
 def network(seed=0):

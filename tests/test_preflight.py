@@ -18,7 +18,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from helpers import losses, metrics, preflight, scenes, siftflow, trials
-from helpers.training import Recipe, optimizer
+from helpers.training import Recipe
 from helpers.unet import unet
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -326,7 +326,7 @@ def test_nothing_is_said_against_the_big_sister():
     """Other images, 33 classes, of which few occur, four floors, and the optimizer of a long run."""
     data = scenes.make(siftflow.data_folder() / "scenes" / "small", train=240, test=24, size=64)
     x, y = (array[::40] for array in data.load("train"))
-    model = compiled(unet((64, 64, 3), 33, filters=8), optimizer=optimizer(Recipe(), 4000), scores=[metrics.Scores(33)])
+    model = compiled(unet((64, 64, 3), 33, filters=8), optimizer=Recipe().optimizer(4000), scores=[metrics.Scores(33)])
     assert_healthy(model, (x, y), class_names=siftflow.CLASS_NAMES)
 
 

@@ -216,7 +216,7 @@ def test_an_exported_network_that_is_missing_or_damaged_is_named(tmp_path):
 
 
 def test_rate_climbs_then_falls_as_a_cosine():
-    adamw = training.optimizer(Recipe(learning_rate=0.002, warm_up=0.1, weight_decay=0.03), 200)
+    adamw = Recipe(learning_rate=0.002, warm_up=0.1, weight_decay=0.03).optimizer(200)
     rate = np.array([float(adamw._learning_rate(step)) for step in range(201)])
     np.testing.assert_allclose(rate[:21], 0.002 * np.arange(21) / 20, atol=1e-8)
     np.testing.assert_allclose(rate[20:], 0.001 * (1 + np.cos(np.pi * np.arange(181) / 180)), atol=1e-8)
@@ -225,7 +225,7 @@ def test_rate_climbs_then_falls_as_a_cosine():
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_even_the_shortest_run_has_an_optimizer(steps):
-    assert float(training.optimizer(Recipe(), steps)._learning_rate(0)) >= 0
+    assert float(Recipe().optimizer(steps)._learning_rate(0)) >= 0
 
 
 @pytest.fixture
@@ -316,6 +316,17 @@ def test_evaluate_and_predict_equal_an_independent_computation(scored, flip):
     counted = np.zeros((3, 3), np.int64)
     np.add.at(counted, (labels[clear & (labels != 255)], logits.argmax(-1)[clear & (labels != 255)]), 1)
     assert matrix.dtype == np.int64 and np.array_equal(matrix, counted)
+
+
+def test_two_sizes_are_averaged(scored):
+    model, images, _ = scored
+    (logits,) = training.logits_of(model, images[:2], flip=False, scales=(1, 1.5))
+    expected = 0
+    for side in (model.input_shape[1], round(1.5 * model.input_shape[1])):
+        x = tf.image.resize(images[:2].astype("float32"), (side, side))
+        expected += tf.image.resize(model.call(x, training=False), images.shape[1:3]) / 2
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+    assert np.abs(logits - next(training.logits_of(model, images[:2], flip=False))).max() > 1e-3
 
 
 def test_flip_averaging_makes_the_prediction_symmetric(scored):

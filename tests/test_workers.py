@@ -42,7 +42,7 @@ def dying(*args, **options):
 def after_the_imports(dataset):
     import keras
     from helpers import training
-    training.optimizer = lambda recipe, steps: keras.optimizers.SGD(
+    training.Recipe.optimizer = lambda recipe, steps: keras.optimizers.SGD(
         keras.optimizers.schedules.CosineDecay(0.1, steps), momentum=0.9
     )
     return split(dataset)

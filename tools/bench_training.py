@@ -19,7 +19,7 @@ KERNELS = ("Conv2D", "MatMul", "BatchMatMul", "Einsum")  # in the names of Tenso
 
 def compiled(model, scores=()):
     """As `helpers.training.run` compiles it."""
-    optimizer = training.optimizer(training.Recipe(), 10**6)
+    optimizer = training.Recipe().optimizer(10**6)
     model.compile(optimizer, losses.CrossEntropy(), metrics=list(scores), jit_compile=False)
     return model
 

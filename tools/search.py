@@ -1,4 +1,4 @@
-"""One experiment on the recipe: train, score on the validation images, append to results/experiments.csv.
+"""One experiment on the recipe: train, score on the validation images in three ways, append to results/experiments.csv.
 
 python tools/search.py --what "half resolution, twice the filters" stem=2 filters=32 epochs=13
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from helpers import losses, siftflow, training
+from helpers import losses, metrics, pipeline, siftflow, training
 from helpers.unet import BatchNormalization
 
 LOG = Path(__file__).resolve().parent.parent / "results" / "experiments.csv"
@@ -34,11 +34,24 @@ class Trial(training.Recipe):
     up: str = "transpose"  # or "bilinear", "nearest": enlarged, then a 1x1 convolution
     widest: int = 10**6  # no floor has more filters
     dropout: float = 0.0  # at the bottom
-    dice: float = 0.0  # weight of a Dice loss that is added
+    dice: int = 0  # 1: a Dice loss is added
+    average: float = 0.0  # momentum of a running average of the weights, which is what is scored
+    schedule: str = "cosine"  # or "constant", after the warm-up
 
     def loss(self, pixel_counts):
         cross_entropy = super().loss(pixel_counts)
-        return losses.Sum([cross_entropy, *[losses.Dice()] * round(self.dice)]) if self.dice else cross_entropy
+        return losses.Sum([cross_entropy, *[losses.Dice()] * self.dice]) if self.dice else cross_entropy
+
+    def optimizer(self, steps):
+        if self.schedule == "cosine" and not self.average:
+            return super().optimizer(steps)
+        config = super().optimizer(steps).get_config()
+        if self.schedule == "constant":
+            config["learning_rate"] = self.learning_rate
+        config |= {"use_ema": self.average > 0, "ema_momentum": self.average or 0.99}
+        adamw = keras.optimizers.AdamW.from_config(config)
+        adamw.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        return adamw
 
     def network(self, n_classes):
         """The network of `helpers.unet`, rebuilt with the settings above."""
@@ -82,39 +95,49 @@ class Trial(training.Recipe):
         return layers.ReLU()(x) if activate else x
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
     parser.add_argument("--what", required=True, help="what this experiment asks, for the log")
+    parser.add_argument("--log", type=Path, default=LOG, help="a .csv file (default: results/experiments.csv)")
+    parser.add_argument("--keep", type=Path, default=Path("build/search"), help="where its checkpoint goes")
     parser.add_argument("settings", nargs="*", help="such as filters=32")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     types = {field.name: field.type for field in dataclasses.fields(Trial)}
     pairs = [setting.partition("=")[::2] for setting in given.settings]
-    unknown = [name for name, _ in pairs if name not in types]
-    if unknown:
+    if unknown := [name for name, _ in pairs if name not in types]:
         parser.error(f"{unknown[0]} is no setting; there are {', '.join(types)}")
     trial = Trial(**{name: types[name](value) for name, value in pairs})
-    dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
 
-    checkpoint = Path("build/search") / (hashlib.sha256(repr(trial).encode()).hexdigest()[:12] + ".keras")
-    record = training.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
-    command = ["python", "tools/search.py", "--what", given.what, *given.settings]
-    row = {
+    checkpoint = given.keep / (hashlib.sha256(repr(trial).encode()).hexdigest()[:12] + ".keras")
+    before = time.process_time()
+    try:
+        dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
+        record = training.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
+    except (ValueError, training.RunStopped) as error:
+        parser.exit(1, f"{error}\n")
+    model = keras.models.load_model(checkpoint, compile=False)
+    images = dataset.load(pipeline.split(dataset)[1])
+    looks = {"flip": {}, "plain": {"flip": False}, "flip, two sizes": {"scales": (1, 1.25)}}
+    same = {
         "what": given.what,
-        "command": shlex.join(command),
+        "command": shlex.join(["python", "tools/search.py", "--what", given.what, *given.settings]),
         "weights": record["weights"],
         "epochs": trial.epochs,
         "minutes": record["minutes"],
-        "core_minutes": round(time.process_time() / 60, 1),
+        "core_minutes": round((time.process_time() - before) / 60, 1),
     }
-    row |= {name: round(100 * record["validation"][name], 2) for name in SCORES}
-    new = not LOG.exists()
-    with LOG.open("a", newline="") as log:
-        writer = csv.DictWriter(log, row, lineterminator="\n")
+    rows = []
+    for look, options in looks.items():
+        scores = metrics.scores(training.evaluate(model, *images, **options))
+        rows.append({**same, "look": look, **{name: round(100 * scores[name], 2) for name in SCORES}})
+    new = not given.log.exists()
+    with given.log.open("a", newline="") as log:
+        writer = csv.DictWriter(log, rows[0], lineterminator="\n")
         if new:
             writer.writeheader()
-        writer.writerow(row)
-    print(row)
+        writer.writerows(rows)
+    print(*rows, sep="\n")
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True  # statistics of the whole batch, not of this worker's share
         model.compile(
-            training.optimizer(recipe, recipe.epochs * steps),
+            recipe.optimizer(recipe.epochs * steps),
             recipe.loss(np.bincount(labels.ravel(), minlength=siftflow.N_CLASSES)[: siftflow.N_CLASSES]),
             jit_compile=False,
         )

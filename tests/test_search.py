@@ -1,0 +1,81 @@
+"""tools/search.py: an experiment is the recipe but for what it changes, and leaves one line in the log."""
+
+import csv
+import shlex
+
+import keras
+import numpy as np
+import pytest
+from test_training import data  # noqa: F401
+
+import search
+from helpers import siftflow
+from helpers.training import Recipe
+
+TINY = ["size=16", "filters=2", "depth=2", "batch=4", "epochs=2", "precision=float32"]
+
+
+def experiment(data, tmp_path, *settings):  # noqa: F811
+    log = tmp_path / "log.csv"
+    search.main(["--data", str(data), "--what", "a test", "--log", str(log), "--keep", str(tmp_path), *TINY, *settings])
+    with log.open() as rows:
+        return list(csv.DictReader(rows))
+
+
+def test_each_experiment_leaves_a_line_that_can_be_repeated(data, tmp_path):  # noqa: F811
+    experiment(data, tmp_path)
+    rows = experiment(data, tmp_path, "stem=2")
+    assert [row["look"] for row in rows] == ["flip", "plain", "flip, two sizes"] * 2
+    assert rows[0]["what"] == "a test" and rows[0]["epochs"] == "2"
+    assert 0 <= float(rows[0]["pixel_accuracy"]) <= 100 and 0 <= float(rows[0]["mean_iou"]) <= 100
+    words = shlex.split(rows[3]["command"])
+    assert words[:2] == ["python", "tools/search.py"] and words[-1] == "stem=2" and str(data) not in words
+    (tmp_path / "elsewhere").mkdir()
+    again = experiment(data, tmp_path / "elsewhere", "stem=2")
+    assert [again[0][name] for name in search.SCORES] == [rows[3][name] for name in search.SCORES]
+
+
+def test_what_was_trained_once_is_not_trained_again(data, tmp_path, monkeypatch):  # noqa: F811
+    first = experiment(data, tmp_path)
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
+    assert [experiment(data, tmp_path)[3][name] for name in search.SCORES] == [first[0][name] for name in search.SCORES]
+
+
+def test_an_unknown_setting_is_refused(data, tmp_path, capsys):  # noqa: F811
+    with pytest.raises(SystemExit):
+        experiment(data, tmp_path, "filter=3")
+    assert "filter is no setting; there are size, filters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings", [{}, {"stem": 2}, {"filters": 8, "depth": 2}])
+def test_without_changes_the_network_is_the_recipes(settings):
+    keras.utils.set_random_seed(0)
+    ours = search.Trial(size=32, **settings).network(siftflow.N_CLASSES)
+    keras.utils.set_random_seed(0)
+    recipes = Recipe(size=32, **settings).network(siftflow.N_CLASSES)
+    images = np.random.RandomState(0).randint(0, 256, (1, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(ours(images), recipes(images), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"block": "residual"}, {"norm": "group", "filters": 8}, {"up": "bilinear"}, {"widest": 8}, {"dropout": 0.5}],
+)
+def test_a_changed_network_is_another(settings):
+    base = {"size": 32, "filters": 8, "depth": 2}
+    changed = search.Trial(**{**base, **settings}).network(5)
+    plain = search.Trial(**base).network(5)
+    assert changed.output_shape == plain.output_shape == (None, 32, 32, 5)
+    assert [type(layer) for layer in changed.layers] != [type(layer) for layer in plain.layers] or (
+        changed.count_params() != plain.count_params()
+    )
+
+
+def test_other_optimizers_and_losses():
+    counts = np.arange(1, 6)
+    assert search.Trial(dice=1).loss(counts).name == "sum"
+    constant = search.Trial(schedule="constant", learning_rate=0.01).optimizer(100)
+    assert float(constant.learning_rate) == pytest.approx(0.01) and not constant.use_ema
+    averaged = search.Trial(average=0.9).optimizer(100)
+    assert averaged.use_ema and averaged.ema_momentum == 0.9
+    assert averaged.weight_decay == search.Trial().optimizer(100).weight_decay
