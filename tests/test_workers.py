@@ -133,7 +133,7 @@ def two(data, tmp_path_factory):
 
 @pytest.fixture
 def with_sgd(monkeypatch):
-    monkeypatch.setattr(training, "optimizer", sgd)
+    monkeypatch.setattr(training.Recipe, "optimizer", sgd)
     monkeypatch.delenv("TF_CONFIG", raising=False)
 
 
