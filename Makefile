@@ -11,7 +11,7 @@ help:
 	@echo 'make lab      opens the notebooks in JupyterLab'
 	@echo 'make data     gets the SiftFlow photographs, for the full run (140 MB; see data/README.md)'
 	@echo 'make test     runs the tests, every notebook included'
-	@echo 'make bench    times losses, scores and a training step against what others have (4 minutes)'
+	@echo 'make bench    times losses, scores and a training step against what others have (some minutes)'
 	@echo 'make execute  re-runs the committed notebooks whose code changed, and saves them'
 	@echo 'make lint     says what ruff would change (ruff check, ruff format)'
 	@echo 'make clean    removes what these wrote (build/ and caches), not .venv and not data/'
