@@ -24,6 +24,7 @@ import numpy as np
 from keras import ops
 
 from helpers import checkpoints, losses, metrics, pipeline, siftflow
+from helpers.muon import Muon
 from helpers.unet import unet
 
 
@@ -50,14 +51,14 @@ class Recipe:
         return unet((self.size, self.size, 3), n_classes, self.filters, self.depth, self.stem)
 
     def optimizer(self, steps):
-        """AdamW (Loshchilov and Hutter, ICLR 2019) for a run of that many steps; scales and offsets do not decay."""
+        """`helpers.muon.Muon` for a run of that many steps; scales and offsets do not decay."""
         warm_up = max(1, round(self.warm_up * steps))
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, max(1, steps - warm_up), warmup_target=self.learning_rate, warmup_steps=warm_up
         )
-        adamw = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
-        adamw.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        return adamw
+        optimizer = Muon(rate, weight_decay=self.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        return optimizer
 
     def loss(self, pixel_counts):
         """Cross-entropy; of pixel counts per class (C,), each class's weight is ~ count ** -balance, 1 on average."""

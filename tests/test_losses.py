@@ -570,7 +570,7 @@ def test_two_replicas_equal_one_device(replicas, name, data):
     assert losses_differ < 1e-5 and weights_differ < 1e-5 and learnt
 
 
-@pytest.mark.parametrize("module", ["__init__", "siftflow", "losses", "metrics", "unet"])
+@pytest.mark.parametrize("module", ["__init__", "siftflow", "losses", "metrics", "unet", "muon"])
 def test_no_import_of_tensorflow_at_module_level(module):
     tree = ast.parse((ROOT / "helpers" / f"{module}.py").read_text())
     imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
@@ -595,7 +595,7 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 import jax, numpy as np
-from helpers import losses, metrics, siftflow, unet
+from helpers import losses, metrics, muon, siftflow, unet
 from helpers.losses import CrossEntropy, Dice, Sum
 make = {
     "cross-entropy": lambda w, s: CrossEntropy(), "weighted": lambda w, s: CrossEntropy(w),
@@ -623,7 +623,7 @@ try:
 except ValueError as error:
     print(error)
 model = unet.unet((16, 16, 3), 3, filters=2, depth=1)
-model.compile("sgd", losses.Sum([losses.CrossEntropy(), losses.Dice()]), metrics=[metrics.Scores(3)])
+model.compile(muon.Muon(0.01), losses.Sum([losses.CrossEntropy(), losses.Dice()]), metrics=[metrics.Scores(3)])
 x, y = np.zeros((4, 16, 16, 3), "float32"), np.zeros((4, 16, 16), "uint8")
 y[:, :4] = 255
 print(model.fit(x, y, epochs=3, verbose=0).history["loss"])

@@ -18,6 +18,7 @@ import keras
 from keras import layers
 
 from helpers import losses, metrics, pipeline, siftflow, training
+from helpers.muon import Muon
 from helpers.unet import BatchNormalization
 
 LOG = Path(__file__).resolve().parent.parent / "results" / "experiments.csv"
@@ -26,8 +27,24 @@ SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou
 
 @dataclasses.dataclass(frozen=True)
 class Trial(training.Recipe):
-    """A recipe, with what else was tried."""
+    """A recipe, with what else was tried.
 
+    The defaults are those of the first recipe, whatever `Recipe` has become since: so the commands in the log go on to
+    mean what they meant.
+    """
+
+    size: int = 128
+    filters: int = 16
+    depth: int = 4
+    stem: int = 1
+    batch: int = 16
+    epochs: int = 60
+    learning_rate: float = 3e-3
+    warm_up: float = 0.05
+    weight_decay: float = 0.01
+    scale: float = 1.6
+    light: float = 0.2
+    balance: float = 0.0
     precision: str = "mixed_bfloat16"
     block: str = "plain"  # or "residual" (He et al., CVPR 2016)
     norm: str = "batch"  # or "group" (Wu and He, ECCV 2018)
@@ -37,21 +54,26 @@ class Trial(training.Recipe):
     dice: int = 0  # 1: a Dice loss is added
     average: float = 0.0  # momentum of a running average of the weights, which is what is scored
     schedule: str = "cosine"  # or "constant", after the warm-up
+    step: str = "adamw"  # or "muon", as `helpers.muon`
 
     def loss(self, pixel_counts):
         cross_entropy = super().loss(pixel_counts)
         return losses.Sum([cross_entropy, *[losses.Dice()] * self.dice]) if self.dice else cross_entropy
 
     def optimizer(self, steps):
-        if self.schedule == "cosine" and not self.average:
-            return super().optimizer(steps)
-        config = super().optimizer(steps).get_config()
+        muon = super().optimizer(steps)
+        if self.schedule == "cosine" and not self.average and self.step == "muon":
+            return muon
+        config = muon.get_config()
         if self.schedule == "constant":
             config["learning_rate"] = self.learning_rate
-        config |= {"use_ema": self.average > 0, "ema_momentum": self.average or 0.99}
-        adamw = keras.optimizers.AdamW.from_config(config)
-        adamw.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        return adamw
+        if self.average:
+            config |= {"use_ema": True, "ema_momentum": self.average}
+        if self.step == "adamw":
+            del config["momentum"]
+        optimizer = {"muon": Muon, "adamw": keras.optimizers.AdamW}[self.step].from_config(config)
+        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        return optimizer
 
     def network(self, n_classes):
         """The network of `helpers.unet`, rebuilt with the settings above."""
@@ -74,7 +96,7 @@ class Trial(training.Recipe):
             else:
                 x = layers.UpSampling2D(2, interpolation=self.up)(layers.Conv2D(filters[floor], 1)(x))
             x = self._block(layers.Concatenate()([skips[floor], x]), filters[floor])
-        logits = layers.Conv2D(n_classes, 1, dtype="float32")(x)
+        logits = layers.Conv2D(n_classes, 1, dtype="float32", name="logits")(x)
         if self.stem > 1:
             logits = layers.UpSampling2D(self.stem, interpolation="bilinear", dtype="float32")(logits)
         return keras.Model(image, logits)
