@@ -33,17 +33,17 @@ class Recipe:
     """Everything that decides how a run ends, apart from the data. Sizes in pixels, rates per step."""
 
     size: int = 128  # the network sees images of size x size
-    filters: int = 16
-    depth: int = 4
-    stem: int = 1
+    filters: int = 48
+    depth: int = 3
+    stem: int = 2
     batch: int = 16
     epochs: int = 60
-    learning_rate: float = 3e-3  # at its peak
+    learning_rate: float = 6e-3  # at its peak
     warm_up: float = 0.05  # share of the steps in which the rate climbs to the peak, before it falls as a cosine
     weight_decay: float = 0.01
     scale: float = 1.6  # see pipeline.training_batches
     light: float = 0.2
-    balance: float = 0.0  # 0: all pixels count alike; 1: all classes do, which is `class_weights`' "inverse"
+    balance: float = 0.3  # 0: all pixels count alike; 1: all classes do, which is `class_weights`' "inverse"
     seed: int = 0
 
     def network(self, n_classes):
@@ -345,6 +345,8 @@ class _Checkpoint(keras.callbacks.Callback):
 
 # ---- scoring --------------------------------------------------------------------------------------------------------
 
+LOOK = {"flip": True, "scales": (1.0, 1.25)}  # how `run` scores a network: see `logits_of`
+
 
 def logits_of(model, images, *, flip=True, scales=(1.0,), batch=8):
     """The logits of each image at the image's own resolution, batch by batch: float32 (batch, row, col, class).
@@ -450,11 +452,12 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
         "minutes": round(sum(history["seconds"]) / 60, 1),
         "peak_memory_gb": _peak_memory(),
         "log": history,
-        "validation": metrics.scores(evaluate(model, validation_images, validation_labels)),
+        "look": LOOK,
+        "validation": metrics.scores(evaluate(model, validation_images, validation_labels, **LOOK)),
     }
     if score_test:
         test = dataset.load("test")
-        matrix = evaluate(model, *test)
+        matrix = evaluate(model, *test, **LOOK)
         per_class = zip(siftflow.CLASS_NAMES, metrics.iou_per_class(matrix), strict=True)
         record["test"] = metrics.scores(matrix)
         record["test_iou_per_class"] = {name: None if np.isnan(v) else round(v, 6) for name, v in per_class}
@@ -463,7 +466,7 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
         export(export_to, model, record)
         record["exported"] = {"bytes": os.path.getsize(export_to)}
         if score_test:
-            record["exported"]["test"] = metrics.scores(evaluate(pretrained(export_to)[0], *test))
+            record["exported"]["test"] = metrics.scores(evaluate(pretrained(export_to)[0], *test, **LOOK))
     return record
 
 

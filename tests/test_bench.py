@@ -77,17 +77,18 @@ def test_the_tutorials_network_has_the_weights_it_has_there():
 
 
 def test_the_naive_loop_feeds_what_the_pipeline_does(tmp_path):
-    dataset = scenes.make(tmp_path / "set", train=12, test=1, size=32)
-    names = dataset.names("train")[:8]
+    n = bench_training.BATCH
+    dataset = scenes.make(tmp_path / "set", train=n + 4, test=1, size=32)
+    names = dataset.names("train")[:n]
     images, labels = next(bench_training.naive_batches(dataset, names, 16))
-    x, y = next(iter(pipeline.evaluation_batches(*dataset.load(names), batch=8, size=16)))
+    x, y = next(iter(pipeline.evaluation_batches(*dataset.load(names), batch=n, size=16)))
     np.testing.assert_allclose(images, x, atol=1e-3)
     assert np.array_equal(labels, y)
 
 
 def test_a_report_of_a_tiny_network(tmp_path, monkeypatch):
     """Every line of the table, on 32x32 images."""
-    dataset = scenes.make(tmp_path / "set", train=12, test=1, size=32)
+    dataset = scenes.make(tmp_path / "set", train=bench_training.BATCH + 4, test=1, size=32)
     monkeypatch.setattr(bench_training.siftflow, "find", lambda: dataset)
     monkeypatch.setattr(bench_training, "LOOK", 1.0)
     monkeypatch.setattr(bench_training, "matmul_rate", lambda dtype: 1e12)

@@ -385,7 +385,7 @@ def test_command_exports_the_network_and_scores_what_it_wrote(data, tmp_path):
     assert record["exported"]["bytes"] == exported.stat().st_size
     model, about = training.pretrained(exported)
     assert about["test"] == record["test"] and about["recipe"] == record["recipe"]
-    scores = training.metrics.scores(training.evaluate(model, *siftflow.SiftFlow(data).load("test")))
+    scores = training.metrics.scores(training.evaluate(model, *siftflow.SiftFlow(data).load("test"), **training.LOOK))
     assert record["exported"]["test"] == pytest.approx(scores, abs=1e-6)
     assert scores["pixel_accuracy"] == pytest.approx(record["test"]["pixel_accuracy"], abs=0.02)
 

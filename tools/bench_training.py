@@ -12,7 +12,7 @@ from keras import layers
 
 from helpers import live, losses, metrics, pipeline, scenes, siftflow, training
 
-BATCH = 8
+BATCH = training.Recipe().batch
 LOOK = 40.0  # seconds of training under the live view
 KERNELS = ("Conv2D", "MatMul", "BatchMatMul", "Einsum")  # in the names of TensorFlow's operations
 
@@ -134,7 +134,7 @@ def view_share(model, images, labels, x, y):
 
 def sections(section, size):
     """`section` is bench.Section. One section, all of whose contenders take turns."""
-    recipe = training.Recipe(size=size, batch=BATCH)
+    recipe = training.Recipe(size=size)
     profile = training.choose_profile(recipe, siftflow.N_CLASSES)
     try:
         dataset = siftflow.find()

@@ -241,10 +241,10 @@ def main(arguments=None):
         "precision": given.precision,
         "minutes": round(sum(history["seconds"]) / 60, 1),
         "log": history,
-        "validation": metrics.scores(training.evaluate(model, *validation_set)),
+        "validation": metrics.scores(training.evaluate(model, *validation_set, **training.LOOK)),
     }
     if not given.no_test:
-        matrix = training.evaluate(model, *dataset.load("test"))
+        matrix = training.evaluate(model, *dataset.load("test"), **training.LOOK)
         record |= {"test": metrics.scores(matrix), "confusion": matrix.tolist()}
     out.write_text(json.dumps(record) + "\n")
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
