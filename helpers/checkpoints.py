@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from keras import ops
 
 from helpers import siftflow, sources
 
-DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError)  # what reading a broken archive raises
+# What reading a broken archive raises; RuntimeError, where it now seems to be encrypted, or by another method.
+DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, RuntimeError)
 
 
 @dataclass
@@ -96,8 +98,7 @@ def load(path, model, run):
             os.replace(candidate, aside)
             continue
         _compare(candidate, its_run, json.loads(json.dumps(run)))
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(candidate)
+        _load_weights(model, candidate)
         for i, variable in enumerate(_random_states(model)):
             variable.assign(state.extras.pop(f"random {i}"))
         if damaged:
@@ -153,6 +154,22 @@ def _read(path):
         history, run = (json.loads(archive.read(f"{name}.json")) for name in ("history", "run"))
         with np.load(io.BytesIO(archive.read("extras.npz"))) as arrays:
             return State(history, dict(arrays)), run
+
+
+def _load_weights(model, path):
+    if not model.optimizer.built:  # a second time, float16's loss scale would have its variables twice
+        strategy = getattr(model, "distribute_strategy", None)  # of several devices: TensorFlow's
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            model.optimizer.build(model.trainable_variables)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model.load_weights(path)
+    # Keras would leave the optimizer without its state, warn, and train on.
+    if any("Skipping variable loading for optimizer" in str(warning.message) for warning in said):
+        raise ValueError(
+            f"{path} holds the state of another kind of optimizer, or of another version of this one. Give this run "
+            "another path, or delete that file to replace it."
+        )
 
 
 def _compare(path, its_run, run):

@@ -79,6 +79,8 @@ class View(keras.callbacks.Callback):
         self.step_started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
+        if not np.isfinite([logs.get("loss", 0.0), logs.get("val_loss", 0.0)]).all():
+            return  # such an epoch is not kept: see `helpers.training.fit`
         for name, values in self.epochs.items():
             values.append(float(logs.get(name, np.nan)))
         self.masks.append(self._predict())

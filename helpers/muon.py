@@ -1,9 +1,9 @@
-"""Muon, an optimizer for kernels: a step that moves a layer the same distance in every direction it has learned of.
+"""Muon, an optimizer for kernels: each step goes as far in the rare directions of the gradient as in the frequent ones.
 
 A kernel is a matrix: it maps what a position sees to that position's features. Its gradient is mostly about a few
 frequent patterns, so that Adam's steps are, too. Muon (Jordan et al., kellerjordan.github.io/posts/muon, 2024) makes
-the singular values of each step equal, and what is rare is learned in the same time: on SiftFlow a U-Net reaches in 5
-epochs of Muon what it reaches in 12 of AdamW (results/experiments.csv).
+the singular values of each step about equal, and what is rare is learned in the same time. On SiftFlow, after 12 epochs
+of the same U-Net, mean IoU is 25.2 % instead of AdamW's 17.8 % (results/experiments.csv).
 
 Keras has a `Muon` of its own, but it leaves the kernels of convolutions to AdamW, and its settings changed with 3.13.
 """
@@ -11,13 +11,13 @@ Keras has a `Muon` of its own, but it leaves the kernels of convolutions to Adam
 import keras
 from keras import ops
 
-# Of the polynomial in `orthogonalized`, as published: it brings any singular value above 0.01 near 1 in five turns.
+# Of the polynomial in `orthogonalized`, as published.
 A, B, C = 3.4445, -4.7750, 2.0315
 
 
 @keras.saving.register_keras_serializable(package="per_pixel")
 class Muon(keras.optimizers.AdamW):
-    """AdamW, but for the kernels of convolutions that look at more than one pixel, which step by Muon.
+    """AdamW, but for the kernels of Conv2D and Conv2DTranspose that look at more than one pixel, which step by Muon.
 
     A step is made as long as one of AdamW's would be, as Liu et al. do ("Muon is scalable for LLM training", 2025,
     arXiv 2502.16982): both kinds of weights share learning rate and weight decay, and those that suit AdamW will do.
@@ -27,12 +27,17 @@ class Muon(keras.optimizers.AdamW):
         momentum: of a kernel's gradient, 0 to 1 (Nesterov's).
     """
 
-    def __init__(self, learning_rate=0.001, momentum=0.95, **kwargs):
+    def __init__(self, learning_rate=0.001, *, momentum=0.95, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.momentum = momentum
 
+    def add_variable_from_reference(self, reference_variable, name=None, **kwargs):
+        if name == "velocity" and _is_kernel(reference_variable):
+            return None  # AdamW's mean of squares, which Muon has no use for
+        return super().add_variable_from_reference(reference_variable, name=name, **kwargs)
+
     def update_step(self, gradient, variable, learning_rate):
-        if len(variable.shape) != 4 or variable.shape[:2] == (1, 1):
+        if not _is_kernel(variable):
             return super().update_step(gradient, variable, learning_rate)
         average = self._momentums[self._get_variable_index(variable)]
         gradient = ops.cast(gradient, variable.dtype)
@@ -48,10 +53,17 @@ class Muon(keras.optimizers.AdamW):
         return {**super().get_config(), "momentum": self.momentum}
 
 
-def orthogonalized(matrix, turns=5):
-    """The matrix with all its singular values brought near 1 (0.7 to 1.2), whatever they were; float (row, col).
+def _is_kernel(variable):
+    """Of a convolution in two dimensions over more than one pixel. Depthwise ones, of one column, are no matrix."""
+    shape = variable.shape
+    return len(shape) == 4 and tuple(shape[:2]) != (1, 1) and shape[-1] > 1
 
-    By Newton and Schulz' iteration, which takes nothing but products of matrices.
+
+def orthogonalized(matrix, turns=5):
+    """The matrix with its singular values brought near 1; float (row, col).
+
+    Those of at least a hundredth of its norm (the root of the sum of their squares) end between 0.6 and 1.3; smaller
+    ones grow a few hundred times. By Newton and Schulz' iteration, which takes nothing but products of matrices.
     """
     rows, cols = matrix.shape
     x = ops.transpose(matrix) if rows > cols else matrix

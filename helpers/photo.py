@@ -125,8 +125,8 @@ def segment(model, image):
 
     The photo keeps its shape, however wide or tall: its shorter side becomes as long as the network's input, and its
     longer side is stretched or squeezed by half a position of the coarsest map at most. Logits are averaged with those
-    of the mirrored photo, as in `helpers.training.predict`; on a square photo of up to twice the network's size the
-    masks are the same.
+    of the mirrored and of the enlarged photo, as in `helpers.training.predict`; on a square photo of up to twice the
+    network's size the masks are the same.
 
     Args:
         model: a fully convolutional Keras model from (batch, row, col, RGB), 0-255, to logits (batch, row, col, class).
@@ -138,23 +138,19 @@ def segment(model, image):
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"A photo is uint8 (row, col, RGB); this is {image.dtype} {image.shape}.")
-    own, size = image.shape[:2], fitting_size(model, image.shape[:2])
+    own, sizes = image.shape[:2], [fitting_size(model, image.shape[:2], scale) for scale in training.SCALES]
     # Bilinear resizing looks at two pixels in each direction, so averages must take a photo down to twice the size.
-    k = -(-min(own) // (2 * min(size)))
+    k = -(-min(own) // (2 * min(sizes[0])))
     averages = Image.fromarray(image).resize((-(-own[1] // k), -(-own[0] // k)), Image.Resampling.BOX)
-    x = ops.image.resize(ops.cast(np.array(averages)[None], "float32"), size, interpolation="bilinear")
-    # `call`, since the model itself accepts no other size than the one it was built for.
-    logits = model.call(x, training=False)
-    logits = (logits + ops.flip(model.call(ops.flip(x, axis=2), training=False), axis=2)) / 2
-    logits = ops.image.resize(ops.cast(logits, "float32"), own, interpolation="bilinear")[0]
+    logits = training.look(model, np.array(averages)[None], sizes, own)[0]
     confidence = ops.exp(ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1))
     mask = ops.argmax(logits, axis=-1)
     return ops.convert_to_numpy(mask).astype("uint8"), ops.convert_to_numpy(confidence)
 
 
-def fitting_size(model, shape):
-    """The (rows, cols) at which a network should see a photo of this shape (rows, cols)."""
-    short = min(model.input_shape[1:3])
+def fitting_size(model, shape, scale=1.0):
+    """The (rows, cols) at which a network should see a photo of this shape (rows, cols); or so many times that size."""
+    short = scale * min(model.input_shape[1:3])
     return training.input_sizes(model, [short * side / min(shape) for side in shape])
 
 

@@ -60,12 +60,36 @@ class Recipe:
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer
 
+    def batches(self, images, labels, first_epoch=0):
+        """The stream of `pipeline.training_batches`, from an epoch on."""
+        return pipeline.training_batches(
+            images, labels, batch=self.batch, size=self.size, epochs=self.epochs,
+            seed=self.seed, first_epoch=first_epoch, scale=self.scale, light=self.light,
+        )  # fmt: skip
+
     def loss(self, pixel_counts):
         """Cross-entropy; of pixel counts per class (C,), each class's weight is ~ count ** -balance, 1 on average."""
         if not self.balance:
             return losses.CrossEntropy()
         weights = losses.class_weights(pixel_counts, "inverse").astype("float64") ** self.balance
         return losses.CrossEntropy(weights * np.sum(pixel_counts) / np.sum(weights * pixel_counts))
+
+    @classmethod
+    def add_arguments(cls, parser):
+        """An option for each setting, such as ``--learning-rate``; `from_arguments` makes the recipe of them."""
+        for field in dataclasses.fields(cls):
+            parser.add_argument("--" + field.name.replace("_", "-"), type=field.type, default=field.default)
+
+    @classmethod
+    def from_arguments(cls, given):
+        return cls(**{field.name: getattr(given, field.name) for field in dataclasses.fields(cls)})
+
+    def command(self, program, typed):
+        """The command that was typed, with every setting spelled out, so that it means the same for good."""
+        given = {word.partition("=")[0] for word in typed}
+        settings = {"--" + name.replace("_", "-"): str(value) for name, value in dataclasses.asdict(self).items()}
+        spelled = [word for option in settings.items() if option[0] not in given for word in option]
+        return shlex.join(["python", *program, *typed, *spelled])
 
 
 # ---- the machine ----------------------------------------------------------------------------------------------------
@@ -128,7 +152,8 @@ def choose_profile(recipe, n_classes, precision="auto", checkpoint=None):
         if capability >= (7, 0):
             return Profile(device, "mixed_float16", "this card has tensor cores for float16, not bfloat16", len(gpus))
         return Profile(device, "float32", "this card has no fast 16-bit arithmetic", len(gpus))
-    device = f"CPU, {os.cpu_count()} cores"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    device = f"CPU, {cores} core{'s' * (cores != 1)}"
     if precision != "auto":
         return Profile(device, precision, "as asked")
     speed = {p: _images_per_second(Profile(device, p, ""), recipe, n_classes) for p in ("float32", "mixed_bfloat16")}
@@ -153,7 +178,7 @@ def _images_per_second(profile, recipe, n_classes, steps=3):
 # ---- fit, and what can happen to it ---------------------------------------------------------------------------------
 
 
-def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=None):
+def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=None, recipe=None):
     """`model.fit`, such that no way it can end loses what was learned.
 
     Interrupted (the stop button, Ctrl-C), it returns with the weights and curves of that moment. When the loss turns
@@ -168,6 +193,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
         steps: batches in an epoch of `train`.
         callbacks: Keras callbacks, such as `helpers.live.View`.
         checkpoint: a path ending in .keras, where each epoch's end is saved; see `helpers.checkpoints`.
+        recipe: a `Recipe`, where there is one. A run goes on from the checkpoint of no other.
 
     Returns:
         The history: a dict of lists, one number an epoch, of losses, scores and ``seconds``.
@@ -180,7 +206,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
         raise TypeError("To go on from a checkpoint, fit needs train as a function: train(first_epoch) makes batches.")
     history, identity = {}, {}
     if checkpoint:
-        identity = _identity(model, train, epochs, steps)
+        identity = _identity(model, train, epochs, steps) | (dataclasses.asdict(recipe) if recipe else {})
         state = checkpoints.load(checkpoint, model, identity)
         if state:
             history = state.history
@@ -191,7 +217,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
     first_epoch = len(history.get("loss", []))
     guard = _NaNGuard()
     log = _Log(history, guard)
-    keep = [_Checkpoint(checkpoint, log.history, identity, callbacks, guard)] if checkpoint else []
+    keep = [_Checkpoint(checkpoint, history, identity, callbacks, guard)] if checkpoint else []
     in_notebook = any(getattr(callback, "replaces_progress_bar", False) for callback in callbacks)
     if first_epoch >= epochs:
         _show_finished(model, callbacks, epochs, steps)
@@ -215,7 +241,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
     except KeyboardInterrupt:
         for callback in callbacks:
             callback.on_train_end()
-        saved = len(history.get("loss", []))
+        saved = keep[0].saved if keep else 0
         again = "start anew" if not keep else f"train on from the end of epoch {saved}" if saved else "start anew"
         print(
             f"Interrupted in epoch {guard.epoch + 1} of {epochs}. The network keeps all it has learned: "
@@ -223,7 +249,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
         )
     if guard.message:
         print(guard.message)
-    return log.history
+    return history
 
 
 def _identity(model, train, epochs, steps):
@@ -326,6 +352,7 @@ class _Checkpoint(keras.callbacks.Callback):
     def __init__(self, path, history, identity, callbacks, guard):
         super().__init__()
         self.path, self.history, self.identity, self.guard = Path(path), history, identity, guard
+        self.saved = len(history.get("loss", []))  # epochs
         self.sources = [(number, c) for number, c in enumerate(callbacks) if hasattr(c, "state")]
 
     def on_epoch_end(self, epoch, logs=None):
@@ -334,21 +361,27 @@ class _Checkpoint(keras.callbacks.Callback):
         extras = {f"{number} {name}": value for number, c in self.sources for name, value in c.state().items()}
         try:
             checkpoints.save(self.path, self.model, self.history, self.identity, extras)
+            self.saved = epoch + 1
         except OSError as error:
-            last = checkpoints.latest(self.path)
-            print(
-                f"Epoch {epoch + 1} could not be saved ({error}). Training goes on, and will try again after the next; "
-                + (f"{last} is whole. " if last else "nothing is saved yet. ")
-                + "If the disk is full, make room on it now."
-            )
+            print(not_saved(epoch + 1, self.path, error))
+
+
+def not_saved(epoch, path, error):
+    """What to say when the checkpoint of an epoch (from 1) could not be written."""
+    last = checkpoints.latest(path)
+    return (
+        f"Epoch {epoch} could not be saved ({error}). Training goes on, and will try again after the next; "
+        + (f"{last} is whole. " if last else "nothing is saved yet. ")
+        + "If the disk is full, make room on it now."
+    )
 
 
 # ---- scoring --------------------------------------------------------------------------------------------------------
 
-LOOK = {"flip": True, "scales": (1.0, 1.25)}  # how `run` scores a network: see `logits_of`
+SCALES = (1.0, 1.25)  # a second look, a quarter larger, is worth half a point of mean IoU
 
 
-def logits_of(model, images, *, flip=True, scales=(1.0,), batch=8):
+def logits_of(model, images, *, flip=True, scales=SCALES, batch=8):
     """The logits of each image at the image's own resolution, batch by batch: float32 (batch, row, col, class).
 
     Args:
@@ -356,18 +389,22 @@ def logits_of(model, images, *, flip=True, scales=(1.0,), batch=8):
         flip: average with the logits of the mirrored image, mirrored back.
         scales: average over looks at the image this many times as large as the network's input.
     """
-    own = images.shape[1:3]
-    sizes = [tuple(input_sizes(model, [side * scale for side in model.input_shape[1:3]])) for scale in scales]
+    sizes = [input_sizes(model, [side * scale for side in model.input_shape[1:3]]) for scale in scales]
     for start in range(0, len(images), batch):
-        total = 0.0
-        for size in sizes:
-            x = ops.image.resize(ops.cast(images[start : start + batch], "float32"), size, interpolation="bilinear")
-            # `call`, since the model itself accepts no other size than the one it was built for.
-            logits = model.call(x, training=False)
-            if flip:
-                logits = (logits + ops.flip(model.call(ops.flip(x, axis=2), training=False), axis=2)) / 2
-            total += ops.image.resize(logits, own, interpolation="bilinear") / len(sizes)
-        yield total
+        yield look(model, images[start : start + batch], sizes, images.shape[1:3], flip=flip)
+
+
+def look(model, images, sizes, own, *, flip=True):
+    """The logits of images (batch, row, col, RGB) seen at each of the `sizes`, at their `own` size, averaged."""
+    total = 0.0
+    for size in sizes:
+        x = ops.image.resize(ops.cast(images, "float32"), size, interpolation="bilinear")
+        # `call`, since the model itself accepts no other size than the one it was built for.
+        logits = model.call(x, training=False)
+        if flip:
+            logits = (logits + ops.flip(model.call(ops.flip(x, axis=2), training=False), axis=2)) / 2
+        total += ops.image.resize(ops.cast(logits, "float32"), own, interpolation="bilinear") / len(sizes)
+    return total
 
 
 def input_sizes(model, wanted):
@@ -432,16 +469,16 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
     validation_images, validation_labels = dataset.load(validation_names)
     history = fit(
         model,
-        lambda first_epoch: pipeline.training_batches(
-            images, labels, batch=recipe.batch, size=recipe.size, epochs=recipe.epochs,
-            seed=recipe.seed, first_epoch=first_epoch, scale=recipe.scale, light=recipe.light,
-        ),
+        lambda first_epoch: recipe.batches(images, labels, first_epoch),
         pipeline.evaluation_batches(validation_images, validation_labels, batch=recipe.batch, size=recipe.size),
-        epochs=recipe.epochs, steps=steps, checkpoint=checkpoint,
+        epochs=recipe.epochs, steps=steps, checkpoint=checkpoint, recipe=recipe,
     )  # fmt: skip
     done = len(history.get("loss", []))
     if done < recipe.epochs:
-        again = "run the same command to go on" if checkpoint else "with --checkpoint it could go on"
+        if model.stop_training:  # by the guard against NaN: the same command would end the same way
+            again = "run it with another learning rate" + (" and another checkpoint" if checkpoint else "")
+        else:
+            again = "run the same command to go on" if checkpoint else "with --checkpoint it could go on"
         raise RunStopped(f"Stopped after {done} of {recipe.epochs} epochs, with nothing scored: {again}.")
     record = {
         "recipe": dataclasses.asdict(recipe),
@@ -452,21 +489,25 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
         "minutes": round(sum(history["seconds"]) / 60, 1),
         "peak_memory_gb": _peak_memory(),
         "log": history,
-        "look": LOOK,
-        "validation": metrics.scores(evaluate(model, validation_images, validation_labels, **LOOK)),
+        "look": {"flip": True, "scales": SCALES},
+        "validation": metrics.scores(evaluate(model, validation_images, validation_labels)),
     }
     if score_test:
         test = dataset.load("test")
-        matrix = evaluate(model, *test, **LOOK)
+        matrix = evaluate(model, *test)
         per_class = zip(siftflow.CLASS_NAMES, metrics.iou_per_class(matrix), strict=True)
         record["test"] = metrics.scores(matrix)
         record["test_iou_per_class"] = {name: None if np.isnan(v) else round(v, 6) for name, v in per_class}
         record["confusion"] = matrix.tolist()
     if export_to:
-        export(export_to, model, record)
+        try:
+            export(export_to, model, record)
+        except OSError as error:
+            print(f"The network could not be written to {export_to} ({error.strerror or error}).")
+            return record
         record["exported"] = {"bytes": os.path.getsize(export_to)}
         if score_test:
-            record["exported"]["test"] = metrics.scores(evaluate(pretrained(export_to)[0], *test, **LOOK))
+            record["exported"]["test"] = metrics.scores(evaluate(pretrained(export_to)[0], *test))
     return record
 
 
@@ -493,8 +534,12 @@ def export(path, model, about):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, about=json.dumps({k: about[k] for k in kept if k in about}), **weights)
-    os.replace(part, path)
+    try:
+        np.savez_compressed(part, about=json.dumps({k: about[k] for k in kept if k in about}), **weights)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def pretrained(name_or_path):
@@ -541,6 +586,16 @@ def _versions():
     return versions
 
 
+def write(record, path, parser):
+    """Writes a record; where that fails, after an hour of training, prints it instead, and ends the command."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record) + "\n")
+    except OSError as error:
+        print(json.dumps(record))
+        parser.exit(1, f"The record above could not be written to {path} ({error.strerror}): save it from here.\n")
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.training", description=run.__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
@@ -549,10 +604,11 @@ def main(arguments=None):
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "mixed_bfloat16", "mixed_float16"])
     parser.add_argument("--export", help="a .npz file to write the trained network to, small: see `pretrained`")
     parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
-    for field in dataclasses.fields(Recipe):
-        parser.add_argument("--" + field.name.replace("_", "-"), type=field.type, default=field.default)
+    Recipe.add_arguments(parser)
     given = parser.parse_args(arguments)
-    recipe = Recipe(**{field.name: getattr(given, field.name) for field in dataclasses.fields(Recipe)})
+    recipe = Recipe.from_arguments(given)
+    if given.export and Path(given.export).suffix != ".npz":
+        parser.error(f"--export takes a .npz file, and {given.export} is none.")
     try:
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
         record = run(
@@ -562,14 +618,8 @@ def main(arguments=None):
     except (ValueError, RunStopped) as error:  # a SiftFlowError is a ValueError
         parser.exit(1, f"{error}\n")
     typed = sys.argv[1:] if arguments is None else arguments
-    record = {"command": shlex.join(["python", "-m", "helpers.training", *typed]), **record}
-    out = Path(given.out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(record) + "\n")
-    except OSError as error:  # after an hour of training
-        print(json.dumps(record))
-        parser.exit(1, f"The record above could not be written to {out} ({error.strerror}): save it from here.\n")
+    record = {"command": recipe.command(["-m", "helpers.training"], typed), **record}
+    write(record, out := Path(given.out), parser)
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
 
 

@@ -83,6 +83,7 @@ def test_in_half_precision_too(policy, tmp_path):
         fitted(whole, EPOCHS)
         stopped_run(tmp_path / "run.keras")
         fitted(model, EPOCHS, checkpoint=tmp_path / "run.keras")
+        fitted(model, EPOCHS, checkpoint=tmp_path / "run.keras")  # the cell once more, with the same model
     assert equal(everything(model), everything(whole))
 
 
@@ -126,6 +127,35 @@ def test_another_runs_checkpoint_is_refused_and_kept(change, tmp_path):
     with pytest.raises(ValueError, match="checkpoint of another run.*" + change):
         fitted(model, epochs, train, checkpoint=path)
     assert path.read_bytes() == before and equal(model.get_weights(), weights)
+
+
+def test_the_checkpoint_of_another_recipe_is_refused(tmp_path):
+    """Also where the recipes differ in nothing that labels, network or optimizer show."""
+    path, recipe = tmp_path / "run.keras", training.Recipe(light=0.1)
+    fitted(compiled(), 1, checkpoint=path, recipe=recipe)
+    assert len(fitted(compiled(), 1, checkpoint=path, recipe=recipe)["loss"]) == 1
+    with pytest.raises(ValueError, match=r"checkpoint of another run.* light \(0.1, not 0.2\)"):
+        fitted(compiled(), 1, checkpoint=path, recipe=training.Recipe(light=0.2))
+
+
+def test_the_state_of_another_kind_of_optimizer_is_refused(tmp_path):
+    """Keras would warn, leave the optimizer without its state, and train on."""
+    path, model = tmp_path / "run.keras", compiled(keras.optimizers.SGD(0.1))
+    fitted(model, 1)
+    checkpoints.save(path, model, {"loss": [1.0]}, {})
+    with pytest.raises(ValueError, match="run.keras holds the state of another kind of optimizer"):
+        checkpoints.load(path, compiled(keras.optimizers.Adam(0.1)), {})
+
+
+def test_a_header_that_asks_for_another_program_is_damage(tmp_path, capsys):
+    path, model = tmp_path / "run.keras", compiled()
+    fitted(model, 2, checkpoint=path)
+    bytes_ = bytearray(path.read_bytes())
+    bytes_[bytes_.rindex(b"PK\x01\x02") + 6] = 84  # the version of zip that this member needs: 8.4
+    path.write_bytes(bytes_)
+    assert checkpoints.peek(path) == checkpoints.peek(checkpoints.before(path))
+    history = fitted(compiled(), 2, checkpoint=path)
+    assert "is damaged" in capsys.readouterr().out and len(history["loss"]) == 2
 
 
 def test_a_name_that_keras_cannot_save_to_is_refused_before_training(tmp_path, monkeypatch):
@@ -280,7 +310,7 @@ def make(seed=0):
     layers = [keras.Input((SIDE, SIDE, 3)), keras.layers.Conv2D(8, 3, padding="same", activation="relu"),
               keras.layers.Conv2D(3, 1)]
     model = keras.Sequential(layers)
-    model.compile(keras.optimizers.SGD(1e-4), CrossEntropy(), jit_compile=False)
+    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9), CrossEntropy(), jit_compile=False)
     return model
 
 path, two = Path(sys.argv[1]), training.Profile("2 x CPU", "float32", "", n_devices=2)

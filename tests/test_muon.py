@@ -64,7 +64,7 @@ def test_a_kernels_step_is_as_long_as_adamws():
     assert lengths[keras.optimizers.AdamW] == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(7,), (5, 7), (1, 1, 6, 7), (3, 1, 2, 2, 2)])
+@pytest.mark.parametrize("shape", [(7,), (5, 7), (1, 1, 6, 7), (3, 3, 6, 1), (3, 1, 2, 2, 2)])
 def test_what_is_no_kernel_steps_as_with_adamw(shape):
     value, gradients = RANDOM.normal(size=shape), RANDOM.normal(size=(3, *shape)).astype("float32")
     ends = [
@@ -92,6 +92,14 @@ def test_a_rare_pattern_is_learned_as_fast_as_a_frequent_one():
     by_muon = left(Muon(0.05, weight_decay=0.0))
     assert by_sgd[0] < 0.5 and by_sgd[1] > 0.7
     assert (by_muon < 0.5).all()
+
+
+def test_a_kernel_has_one_memory_and_the_rest_two():
+    optimizer = Muon(0.01)
+    optimizer.build([kernel(3, 3, 2, 4), kernel(1, 1, 2, 4), kernel(3, 3, 4, 1), kernel(4)])
+    kept = [variable.name for variable in optimizer.variables if variable.ndim]
+    assert len([name for name in kept if "momentum" in name]) == 4
+    assert len([name for name in kept if "velocity" in name]) == 3
 
 
 def test_it_is_saved_with_its_settings():

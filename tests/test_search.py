@@ -9,7 +9,8 @@ import pytest
 from test_training import data  # noqa: F401
 
 import search
-from helpers import siftflow
+from helpers import siftflow, training
+from helpers.muon import Muon
 from helpers.training import Recipe
 
 TINY = ["size=16", "filters=2", "depth=2", "batch=4", "epochs=2", "precision=float32"]
@@ -39,6 +40,16 @@ def test_what_was_trained_once_is_not_trained_again(data, tmp_path, monkeypatch)
     first = experiment(data, tmp_path)
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
     assert [experiment(data, tmp_path)[3][name] for name in search.SCORES] == [first[0][name] for name in search.SCORES]
+
+
+def test_the_averages_are_scored_where_there_are_any(data, tmp_path, monkeypatch):  # noqa: F811
+    scored, evaluate = [], training.evaluate
+    monkeypatch.setattr(training, "evaluate", lambda model, *a, **k: scored.append(model) or evaluate(model, *a, **k))
+    experiment(data, tmp_path, "average=0.9")
+    model = scored[-1]
+    averages = model.optimizer._model_variables_moving_average
+    for weight, average in zip(model.trainable_variables, averages, strict=True):
+        np.testing.assert_array_equal(weight, average)
 
 
 def test_an_unknown_setting_is_refused(data, tmp_path, capsys):  # noqa: F811
@@ -74,8 +85,10 @@ def test_a_changed_network_is_another(settings):
 def test_other_optimizers_and_losses():
     counts = np.arange(1, 6)
     assert search.Trial(dice=1).loss(counts).name == "sum"
-    constant = search.Trial(schedule="constant", learning_rate=0.01).optimizer(100)
-    assert float(constant.learning_rate) == pytest.approx(0.01) and not constant.use_ema
+    constant = search.Trial(schedule="constant", learning_rate=0.01, warm_up=0.1).optimizer(100)
+    rates = [float(constant._learning_rate(step)) for step in (0, 5, 10, 99)]
+    assert rates == pytest.approx([0, 0.005, 0.01, 0.01]) and not constant.use_ema
     averaged = search.Trial(average=0.9).optimizer(100)
     assert averaged.use_ema and averaged.ema_momentum == 0.9
     assert averaged.weight_decay == search.Trial().optimizer(100).weight_decay
+    assert type(averaged) is keras.optimizers.AdamW and type(search.Trial(step="muon").optimizer(9)) is Muon

@@ -1,7 +1,11 @@
 """helpers.training: however a run ends nothing learned is lost, resuming is exact, scoring is what it says it is."""
 
+import argparse
+import dataclasses
 import json
 import math
+import os
+import shlex
 import zipfile
 
 import keras
@@ -243,6 +247,13 @@ def test_on_a_cpu_the_faster_precision_is_chosen_and_both_speeds_stated(cpu_only
     assert f"float32 {float32}" in str(profile) and f"mixed_bfloat16 {bfloat16}" in str(profile)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not say which cores are allowed")
+@pytest.mark.parametrize(("allowed", "device"), [({1}, "CPU, 1 core"), ({0, 2, 5}, "CPU, 3 cores")])
+def test_the_cores_named_are_those_this_process_may_use(cpu_only, monkeypatch, allowed, device):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: allowed)
+    assert training.choose_profile(Recipe(), 3, "float32").device == device
+
+
 def test_a_run_that_goes_on_keeps_its_precision(cpu_only, tmp_path, monkeypatch):
     path = tmp_path / "run.keras"
     with Profile("CPU", "mixed_bfloat16", "").scope():
@@ -309,10 +320,11 @@ def test_evaluate_and_predict_equal_an_independent_computation(scored, flip):
     logits = independent(model, images, flip)
     two = np.sort(logits, axis=-1)
     clear = (two[..., -1] - two[..., -2]) > 1e-4  # where rounding cannot change the argmax
-    guess = training.predict(model, images, flip=flip, batch=4)
+    guess = training.predict(model, images, flip=flip, scales=(1,), batch=4)
     assert guess.shape == (11, 32, 32) and guess.dtype == np.uint8
     assert np.array_equal(guess[clear], logits.argmax(-1)[clear]) and clear.mean() > 0.99
-    matrix = training.evaluate(model, images, np.where(clear, labels, 255).astype("uint8"), flip=flip, batch=4)
+    known = np.where(clear, labels, 255).astype("uint8")
+    matrix = training.evaluate(model, images, known, flip=flip, scales=(1,), batch=4)
     counted = np.zeros((3, 3), np.int64)
     np.add.at(counted, (labels[clear & (labels != 255)], logits.argmax(-1)[clear & (labels != 255)]), 1)
     assert matrix.dtype == np.int64 and np.array_equal(matrix, counted)
@@ -326,7 +338,7 @@ def test_two_sizes_are_averaged(scored):
         x = tf.image.resize(images[:2].astype("float32"), (side, side))
         expected += tf.image.resize(model.call(x, training=False), images.shape[1:3]) / 2
     np.testing.assert_allclose(logits, expected, atol=1e-4)
-    assert np.abs(logits - next(training.logits_of(model, images[:2], flip=False))).max() > 1e-3
+    assert np.abs(logits - next(training.logits_of(model, images[:2], flip=False, scales=(1,)))).max() > 1e-3
 
 
 def test_flip_averaging_makes_the_prediction_symmetric(scored):
@@ -355,7 +367,12 @@ def test_command_writes_a_complete_record(data, tmp_path):
     out = tmp_path / "deep" / "run.json"
     training.main(["--data", str(data), "--out", str(out), "--epochs", "2", *TINY])
     record = json.loads(out.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert record["command"].startswith("python -m helpers.training --data ") and "--epochs 2" in record["command"]
+    words = shlex.split(record["command"])
+    assert words[:3] == ["python", "-m", "helpers.training"] and words.count("--epochs") == 1
+    parser = argparse.ArgumentParser()
+    Recipe.add_arguments(parser)
+    assert dataclasses.asdict(Recipe.from_arguments(parser.parse_known_args(words)[0])) == record["recipe"]
+    assert all("--" + name.replace("_", "-") in words for name in record["recipe"])  # whatever the defaults become
     assert record["recipe"]["epochs"] == 2 and record["recipe"]["seed"] == 0
     assert {"python", "keras", "tensorflow", "numpy"} <= set(record["versions"])
     assert record["images"] == {"train": 18, "validation": 2, "test": 3}
@@ -385,9 +402,27 @@ def test_command_exports_the_network_and_scores_what_it_wrote(data, tmp_path):
     assert record["exported"]["bytes"] == exported.stat().st_size
     model, about = training.pretrained(exported)
     assert about["test"] == record["test"] and about["recipe"] == record["recipe"]
-    scores = training.metrics.scores(training.evaluate(model, *siftflow.SiftFlow(data).load("test"), **training.LOOK))
+    scores = training.metrics.scores(training.evaluate(model, *siftflow.SiftFlow(data).load("test")))
     assert record["exported"]["test"] == pytest.approx(scores, abs=1e-6)
     assert scores["pixel_accuracy"] == pytest.approx(record["test"]["pixel_accuracy"], abs=0.02)
+
+
+def test_a_network_that_cannot_be_exported_leaves_the_record(data, tmp_path, capsys):
+    out, exported = tmp_path / "run.json", data / "TestSet1.txt" / "network.npz"
+    training.main(["--data", str(data), "--out", str(out), "--epochs", "1", "--export", str(exported), *TINY])
+    assert f"could not be written to {exported}" in capsys.readouterr().out
+    assert json.loads(out.read_text())["test"]["pixel_accuracy"] > 0
+
+
+def test_after_nan_it_does_not_say_to_run_the_same_again(data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        training.main(
+            ["--data", str(data), "--out", str(tmp_path / "run.json"), "--checkpoint", str(tmp_path / "run.keras"),
+             "--epochs", "2", *TINY, "--learning-rate", "nan"]
+        )  # fmt: skip
+    said = capsys.readouterr()
+    assert "became nan" in said.out
+    assert "another learning rate and another checkpoint" in said.err and "the same command" not in said.err
 
 
 def test_a_record_that_cannot_be_written_is_printed(data, tmp_path, capsys):
@@ -426,8 +461,9 @@ def test_an_interrupted_command_does_not_spend_the_test_images(data, tmp_path, m
     [
         (["--data", "nowhere"], "nowhere"),
         (["--batch", "1000"], "batch"),
-        (["--size", "18"], "multiples of 4"),
+        (["--size", "18"], "multiples of 8"),
         (["--precision", "float99"], "float99"),
+        (["--export", "network"], "--export takes a .npz file, and network is none"),
     ],
 )
 def test_command_refuses_in_one_sentence(data, tmp_path, capsys, change, said):

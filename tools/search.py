@@ -2,8 +2,8 @@
 
 python tools/search.py --what "half resolution, twice the filters" stem=2 filters=32 epochs=13
 
-Settings are the fields of `Trial`: those of `helpers.training.Recipe`, and some that were tried and did not pay. The
-test images are not touched. An interrupted experiment goes on when the command is repeated.
+Settings are the fields of `Trial`: those of `helpers.training.Recipe`, and more that may be tried. The test images are
+not touched. An interrupted experiment goes on when the command is repeated.
 """
 
 import argparse
@@ -11,12 +11,14 @@ import csv
 import dataclasses
 import hashlib
 import shlex
+import sys
 import time
 from pathlib import Path
 
 import keras
 from keras import layers
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import losses, metrics, pipeline, siftflow, training
 from helpers.muon import Muon
 from helpers.unet import BatchNormalization
@@ -27,7 +29,7 @@ SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou
 
 @dataclasses.dataclass(frozen=True)
 class Trial(training.Recipe):
-    """A recipe, with what else was tried.
+    """A recipe, and what else may be tried.
 
     The defaults are those of the first recipe, whatever `Recipe` has become since: so the commands in the log go on to
     mean what they meant.
@@ -52,7 +54,7 @@ class Trial(training.Recipe):
     widest: int = 10**6  # no floor has more filters
     dropout: float = 0.0  # at the bottom
     dice: int = 0  # 1: a Dice loss is added
-    average: float = 0.0  # momentum of a running average of the weights, which is what is scored
+    average: float = 0.0  # momentum of a running average of the weights, which is then what is scored
     schedule: str = "cosine"  # or "constant", after the warm-up
     step: str = "adamw"  # or "muon", as `helpers.muon`
 
@@ -61,12 +63,10 @@ class Trial(training.Recipe):
         return losses.Sum([cross_entropy, *[losses.Dice()] * self.dice]) if self.dice else cross_entropy
 
     def optimizer(self, steps):
-        muon = super().optimizer(steps)
-        if self.schedule == "cosine" and not self.average and self.step == "muon":
-            return muon
-        config = muon.get_config()
+        config = super().optimizer(steps).get_config()
         if self.schedule == "constant":
-            config["learning_rate"] = self.learning_rate
+            warm_up = max(1, round(self.warm_up * steps))
+            config["learning_rate"] = keras.optimizers.schedules.PolynomialDecay(0.0, warm_up, self.learning_rate)
         if self.average:
             config |= {"use_ema": True, "ema_momentum": self.average}
         if self.step == "adamw":
@@ -132,22 +132,25 @@ def main(arguments=None):
     trial = Trial(**{name: types[name](value) for name, value in pairs})
 
     checkpoint = given.keep / (hashlib.sha256(repr(trial).encode()).hexdigest()[:12] + ".keras")
-    before = time.process_time()
+    begun, before = checkpoint.exists(), time.process_time()
     try:
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
         record = training.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
     except (ValueError, training.RunStopped) as error:
         parser.exit(1, f"{error}\n")
-    model = keras.models.load_model(checkpoint, compile=False)
+    model = keras.models.load_model(checkpoint, compile=trial.average > 0)
+    if trial.average:  # Keras puts the averages in at the end of fit, after the last epoch was saved
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     images = dataset.load(pipeline.split(dataset)[1])
-    looks = {"flip": {}, "plain": {"flip": False}, "flip, two sizes": {"scales": (1, 1.25)}}
+    once, twice = {"scales": (1,)}, {"scales": (1, 1.25)}
+    looks = {"flip": once, "plain": {"flip": False, **once}, "flip, two sizes": twice}
     same = {
         "what": given.what,
         "command": shlex.join(["python", "tools/search.py", "--what", given.what, *given.settings]),
         "weights": record["weights"],
         "epochs": trial.epochs,
         "minutes": record["minutes"],
-        "core_minutes": round((time.process_time() - before) / 60, 1),
+        "core_minutes": "" if begun else round((time.process_time() - before) / 60, 1),
     }
     rows = []
     for look, options in looks.items():

@@ -21,7 +21,6 @@ import json
 import math
 import os
 import re
-import shlex
 import signal
 import sys
 import time
@@ -153,11 +152,7 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
             lambda context: batch[context.replica_id_in_sync_group * share :][:share]
         )
 
-    stream = pipeline.training_batches(
-        images, labels, batch=recipe.batch, size=recipe.size, epochs=recipe.epochs,
-        seed=recipe.seed, first_epoch=done, scale=recipe.scale, light=recipe.light,
-    )  # fmt: skip
-    batches = iter(stream)
+    batches = iter(recipe.batches(images, labels, done))
     for epoch in range(done + 1, recipe.epochs + 1):
         start = time.perf_counter()
         numbers = {"loss": np.mean([float(step(*map(shared, next(batches)))) for _ in range(steps)])}
@@ -171,7 +166,10 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
             for name, value in {**numbers, "seconds": time.perf_counter() - start}.items():
                 history.setdefault(name, []).append(round(float(value), 6))
             if checkpoint:
-                checkpoints.save(checkpoint, model, history, run)
+                try:
+                    checkpoints.save(checkpoint, model, history, run)
+                except OSError as error:
+                    print(training.not_saved(epoch, checkpoint, error), flush=True)
             shown = (f"{name} {history[name][-1]:.4f}" for name in ("loss", "val_loss", "val_mean_iou"))
             print(f"Epoch {epoch} of {recipe.epochs}:", *shown, f"{history['seconds'][-1]:.1f} s", flush=True)
             yield epoch, copy, history
@@ -194,12 +192,9 @@ def main(arguments=None):
     parser.add_argument("--checkpoint", help="a .keras file that worker 0 saves to after each epoch, and goes on from")
     parser.add_argument("--precision", default="float32", choices=["float32", "mixed_bfloat16"])
     parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
-    for field in dataclasses.fields(training.Recipe):
-        parser.add_argument("--" + field.name.replace("_", "-"), type=field.type, default=field.default)
+    training.Recipe.add_arguments(parser)
     given = parser.parse_args(arguments)
-    recipe = training.Recipe(
-        **{field.name: getattr(given, field.name) for field in dataclasses.fields(training.Recipe)}
-    )
+    recipe = training.Recipe.from_arguments(given)
     try:
         names, me = workers(os.environ.get("TF_CONFIG"))
     except ValueError as error:
@@ -235,18 +230,18 @@ def main(arguments=None):
     if me != first:
         return
     record = {
-        "command": shlex.join(["python", "tools/workers.py", *(sys.argv[1:] if arguments is None else arguments)]),
+        "command": recipe.command(["tools/workers.py"], sys.argv[1:] if arguments is None else arguments),
         "recipe": dataclasses.asdict(recipe),
         "workers": len(names),
         "precision": given.precision,
         "minutes": round(sum(history["seconds"]) / 60, 1),
         "log": history,
-        "validation": metrics.scores(training.evaluate(model, *validation_set, **training.LOOK)),
+        "validation": metrics.scores(training.evaluate(model, *validation_set)),
     }
     if not given.no_test:
-        matrix = training.evaluate(model, *dataset.load("test"), **training.LOOK)
+        matrix = training.evaluate(model, *dataset.load("test"))
         record |= {"test": metrics.scores(matrix), "confusion": matrix.tolist()}
-    out.write_text(json.dumps(record) + "\n")
+    training.write(record, out, parser)
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
 
 
