@@ -1,6 +1,7 @@
 """tools/search.py: an experiment is the recipe but for what it changes, and leaves one line in the log."""
 
 import csv
+import dataclasses
 import shlex
 
 import keras
@@ -60,10 +61,12 @@ def test_an_unknown_setting_is_refused(data, tmp_path, capsys):  # noqa: F811
 
 @pytest.mark.parametrize("settings", [{}, {"stem": 2}, {"filters": 8, "depth": 2}])
 def test_without_changes_the_network_is_the_recipes(settings):
+    trial = search.Trial(size=32, **settings)
+    recipe = Recipe(**{field.name: getattr(trial, field.name) for field in dataclasses.fields(Recipe)})
     keras.utils.set_random_seed(0)
-    ours = search.Trial(size=32, **settings).network(siftflow.N_CLASSES)
+    ours = trial.network(siftflow.N_CLASSES)
     keras.utils.set_random_seed(0)
-    recipes = Recipe(size=32, **settings).network(siftflow.N_CLASSES)
+    recipes = recipe.network(siftflow.N_CLASSES)
     images = np.random.RandomState(0).randint(0, 256, (1, 32, 32, 3)).astype("float32")
     np.testing.assert_allclose(ours(images), recipes(images), atol=1e-5)
 

@@ -1,0 +1,100 @@
+"""The published numbers are those of the records, and the records agree with themselves."""
+
+import argparse
+import csv
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import metrics, training
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORD = training.recorded("siftflow_cpu.json")
+SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def percent(scores, names=SCORES):
+    return [f"{100 * scores[name]:.1f}" for name in names]
+
+
+def rows(name):
+    """The cells of every table row of a page, without marks."""
+    lines = [line for line in text(name).splitlines() if line.startswith("|")]
+    return [[re.sub(r"[*%`]", "", cell).strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_scores_are_those_of_the_confusion_matrix():
+    matrix = np.array(RECORD["confusion"])
+    assert metrics.scores(matrix) == pytest.approx(RECORD["test"])
+    assert matrix.sum() == pytest.approx(200 * 256 * 256 * (1 - 0.0668), rel=1e-3)  # 6.68 % of the test pixels are void
+
+
+def test_it_reaches_what_it_is_for():
+    """82 % of the pixels and 25 % mean IoU, in 90 minutes, 3 GB and a file of 10 MB that is as good to 0.1 point."""
+    assert RECORD["test"]["pixel_accuracy"] >= 0.82 and RECORD["test"]["mean_iou"] >= 0.25
+    assert RECORD["minutes"] <= 90 and RECORD["peak_memory_gb"] < 3
+    assert RECORD["exported"]["bytes"] == (ROOT / "data" / "checkpoints" / "siftflow_cpu.npz").stat().st_size < 10e6
+    assert RECORD["exported"]["test"] == pytest.approx(RECORD["test"], abs=0.001)
+
+
+def test_its_command_says_what_the_record_says():
+    parser = argparse.ArgumentParser()
+    training.Recipe.add_arguments(parser)
+    words = shlex.split(RECORD["command"])
+    recipe, _ = parser.parse_known_args(words)
+    assert vars(recipe) == RECORD["recipe"]
+    assert all("--" + name.replace("_", "-") in words for name in RECORD["recipe"])
+
+
+@pytest.mark.parametrize(
+    ("page", "begins"), [("README.md", "this U-Net"), ("results/README.md", "[siftflow_cpu.json]")]
+)
+def test_the_pages_publish_it(page, begins):
+    (row,) = [cells for cells in rows(page) if cells[0].startswith(begins)]
+    assert row[-4:] == percent(RECORD["test"])
+    assert f"{RECORD['minutes']:.0f}" in " ".join(row[:-4])
+
+
+def test_the_table_of_experiments_is_that_of_the_log():
+    with (ROOT / "results" / "experiments.csv").open(newline="") as log:
+        logged = [row for row in csv.DictReader(log) if row["look"] == "flip"]
+    known = {
+        (
+            row["epochs"],
+            row["minutes"],
+            *(f"{float(row[name]) + 1e-9:.1f}" for name in ("pixel_accuracy", "mean_iou")),
+        )
+        for row in logged
+    }
+    page = text("results/README.md")
+    table = page[page.index("## What mattered") : page.index("- **The optimizer**")]
+    shown = [
+        tuple(cell.strip() for cell in line.strip("|").split("|")[1:]) for line in table.splitlines() if "|" in line
+    ]
+    shown = shown[2:]  # below the head
+    assert len(shown) >= 5 and set(shown) <= known, set(shown) - known
+
+
+def test_equal_minutes_were_equal_and_are_published():
+    ours, tutorial = (training.recorded(f"{name}_25min.json") for name in ("siftflow", "tutorial"))
+    assert ours["minutes"] == pytest.approx(tutorial["minutes"], rel=0.05) and ours["minutes"] >= 24
+    assert ours["profile"]["device"] == tutorial["profile"]["device"]
+    assert ours["images"]["train"] == tutorial["images"]["train"] == RECORD["images"]["train"]
+    for record, begins in ((ours, "this U-Net"), (tutorial, "the tutorial's")):
+        (row,) = [cells for cells in rows("results/README.md") if cells[0].startswith(begins)]
+        assert row[-4:] == percent(record["validation"])
+        assert f"{record['minutes']:.0f}" in row and str(len(record["log"]["loss"])) in row
+
+
+def test_no_record_names_a_machine():
+    for path in (ROOT / "results").glob("*.json"):
+        strings = json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k not in ("log", "confusion")})
+        assert not re.search(r"(?<![\w.])/(?:home|root|tmp|work|Users)\b", strings), path.name
