@@ -86,6 +86,15 @@ def test_the_naive_loop_feeds_what_the_pipeline_does(tmp_path):
     assert np.array_equal(labels, y)
 
 
+def test_the_feed_is_timed_over_all_batches():
+    def slow():
+        while True:
+            time.sleep(0.01)
+            yield None
+
+    assert 0.5 < bench_training.feed_rate(slow(), 10) / (bench_training.BATCH * 100) < 1
+
+
 def test_a_report_of_a_tiny_network(tmp_path, monkeypatch):
     """Every line of the table, on 32x32 images."""
     dataset = scenes.make(tmp_path / "set", train=bench_training.BATCH + 4, test=1, size=32)
@@ -99,4 +108,5 @@ def test_a_report_of_a_tiny_network(tmp_path, monkeypatch):
     kernels = next(line for line in lines if "convolutions" in line)
     assert 0 < int(kernels.split("%")[0]) < 100
     assert any("images/s" in line and "GFLOP/s" in line for line in lines)
+    assert any("its batches come" in line for line in lines)
     assert any("live view" in line and "scores" in line for line in lines)
