@@ -11,6 +11,8 @@ import sys
 def start():
     """Readies a notebook: imports Keras without TensorFlow's start-up lines, and sets the figures' style.
 
+    On Colab it also says which GPU there is, and offers to keep data and checkpoints in Google Drive.
+
     Returns:
         The pace, from the environment variable ``SERIES_PACE``: "full", or "fast" for a check that everything runs
         (the same cells and figures, with fewer scenes and epochs).
@@ -32,6 +34,10 @@ def start():
     pace = os.environ.get("SERIES_PACE", "full")
     if pace not in ("full", "fast"):
         raise ValueError(f'SERIES_PACE is {pace!r}; it is "full" (or not set) or "fast".')
+    if on_colab():
+        from helpers import colab
+
+        colab.report()
     return pace
 
 
@@ -40,19 +46,25 @@ def on_colab():
     return "google.colab" in sys.modules
 
 
-def has_gpu():
-    """Whether the backend of Keras computes on a GPU."""
+def gpus():
+    """The names of the GPUs that the backend of Keras computes on, such as "Tesla T4"."""
     import keras
 
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.default_backend() == "gpu"
+        return [device.device_kind for device in jax.devices() if device.platform == "gpu"]
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return bool(tf.config.list_physical_devices("GPU"))
-    return False
+        found = tf.config.list_physical_devices("GPU")
+        return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+    return []
+
+
+def has_gpu():
+    """Whether the backend of Keras computes on a GPU."""
+    return bool(gpus())
 
 
 @contextlib.contextmanager

@@ -303,9 +303,9 @@ def places():
 
 
 def data_folder():
-    """Where data goes: ``data/`` of the project, or of the working directory when `helpers` stands alone."""
-    project = Path(__file__).resolve().parent.parent
-    return (project if (project / "pyproject.toml").exists() else Path.cwd()) / "data"
+    """Where data goes: the ``data/`` that comes with `helpers`, or, where none does, that of the working directory."""
+    beside = Path(__file__).resolve().parent.parent / "data"
+    return beside if (beside / "README.md").exists() else Path.cwd() / "data"
 
 
 def locate(root):

@@ -443,8 +443,23 @@ class _Filling:
         except ArchiveError:
             path.unlink()
             raise
+        self._keep_in_drive(path)
         path.unlink()
         return reason
+
+    def _keep_in_drive(self, path):
+        """A Colab session's disk ends with it; an archive in a connected Drive spares the next one the download."""
+        if not DRIVE.is_dir() or any(_ARCHIVE_NAME.search(file.name) for file in DRIVE.iterdir()):
+            return
+        kept, part = DRIVE / "SiftFlowDataset.zip", DRIVE / "SiftFlowDataset.zip.part"
+        try:
+            shutil.copyfile(path, part)
+            part.replace(kept)
+            self.say(f"Kept for the next session: {kept}")
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            self.say(f"The archive could not be kept in Google Drive ({error.strerror}); this session has the data.")
 
     def _take_files(self, source):
         reasons = []

@@ -2,6 +2,7 @@
 the same files. A server on this machine plays the faults; a table of them stands at the end of the session."""
 
 import contextlib
+import errno
 import functools
 import gzip
 import hashlib
@@ -1626,6 +1627,43 @@ def test_a_copy_on_the_drive_is_copied(world, tmp_path):
     assert world.get() is None
     world.whole()
     assert not world.server.log and untouched(place) == before
+
+
+def test_a_downloads_archive_is_kept_on_the_drive_for_the_next_session(world, tmp_path, capsys):
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    siftflow.get()
+    assert f"Kept for the next session: {drive / 'SiftFlowDataset.zip'}" in capsys.readouterr().out
+    assert [path.name for path in drive.iterdir()] == ["SiftFlowDataset.zip"]
+    asked = len(world.server.log)
+    shutil.rmtree(world.data)  # as the end of a session does
+    assert world.get() is None
+    world.whole()
+    assert len(world.server.log) == asked
+
+
+@pytest.mark.parametrize("name", [None, "rbmtoolbox-master.zip"])
+def test_nothing_is_put_on_a_drive_that_is_not_there_or_has_one(world, tmp_path, name):
+    if name:
+        (tmp_path / "drive").mkdir()
+        (tmp_path / "drive" / name).write_bytes(b"damaged")
+    assert world.get() is None
+    world.whole()
+    assert [path.name for path in tmp_path.glob("drive/*")] == ([name] if name else [])
+
+
+def test_a_full_drive_costs_nothing_but_the_copy(world, tmp_path, capsys, monkeypatch):
+    (tmp_path / "drive").mkdir()
+
+    def full(source, target):
+        Path(target).write_bytes(b"a part of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sources.shutil, "copyfile", full)
+    siftflow.get()
+    world.whole()
+    assert "could not be kept in Google Drive (No space left on device)" in capsys.readouterr().out
+    assert not list((tmp_path / "drive").iterdir())
 
 
 def test_a_bad_archive_that_lies_near_is_passed_over_and_kept(world, capsys):
