@@ -1,10 +1,12 @@
 """The committed notebooks are in the state a reader should find them in, and every one runs to its end."""
 
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
+import exercises
 import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,10 +48,11 @@ def test_format(path, nb):
 
 
 def test_a_solution_stays_folded(nb):
-    """Text behind </details> in the same cell would show the solution on the page."""
+    """Text behind </details> in the same cell would show the solution on the page, and so would no empty line before
+    it: the page's parser then takes the end for a part of the last paragraph, and folds nothing."""
     for cell in nb.cells:
         if cell.cell_type == "markdown" and "<details>" in cell.source:
-            assert cell.source.startswith("<details>") and cell.source.endswith("</details>"), cell.id
+            assert re.fullmatch(r"<details><summary>\w+</summary>\n\n.*\n\n</details>", cell.source, re.S), cell.id
 
 
 def test_executed_as_it_stands(nb):
@@ -58,6 +61,15 @@ def test_executed_as_it_stands(nb):
     assert series.get("sources_sha256") == notebooks.sources(nb), "the code changed since it was run: `make execute`"
     assert series.get("pace") == "full"
     assert not list(notebooks.faults(nb))
+
+
+def test_the_exercise(nb):
+    """A stub with checks, a hint and a solution, which the checks take; they stand in this order."""
+    found = [exercises.cell(nb, tag) for tag in ("exercise", "hint", "solution")]
+    at = nb.cells.index(found[0])
+    assert nb.cells[at : at + 3] == found
+    assert exercises.right(found[2].metadata["expected"])
+    assert not exercises.right("".join(output.text for output in found[0].outputs)), "the stub is no answer"
 
 
 def test_the_readme_shows_what_the_notebooks_show():
@@ -71,7 +83,9 @@ def test_readable(path, nb):
     for number, cell in enumerate(code(nb), start=1):
         assert len(cell.source.splitlines()) <= 20, f"code cell {number} is too long to read in one go"
     assert any("image/png" in output.get("data", {}) for cell in code(nb) for output in cell.outputs), "no picture"
-    words = sum(len(cell.source.split()) for cell in nb.cells if cell.cell_type == "markdown")
+    folded = {"hint", "solution"}
+    prose = [c for c in nb.cells if c.cell_type == "markdown" and not folded & set(c.metadata.get("tags", []))]
+    words = sum(len(cell.source.split()) for cell in prose)
     most_cells, most_words = LONGER.get(path.stem, (25, 1000))
     assert 10 <= len(code(nb)) <= most_cells
     assert 400 <= words <= most_words
@@ -83,6 +97,15 @@ def test_every_notebook_runs_to_its_end(notebooks_run):
     assert process.returncode == 0, process.stdout + process.stderr
     pages = {page.stem for page in (build / "html").glob("*.html")}
     assert pages == {path.stem for path in PATHS} | {"index"}
+
+
+@pytest.mark.slow
+def test_hints_and_solutions_are_folded_on_the_pages(notebooks_run):
+    _, build = notebooks_run
+    for path in PATHS:
+        page = (build / "html" / f"{path.stem}.html").read_text(encoding="utf-8")
+        folded = re.findall(r"<details><summary>(\w+)</summary>(.*?)</details>", page, re.S)
+        assert [(summary, bool(text.strip())) for summary, text in folded] == [("Hint", True), ("Solution", True)]
 
 
 @pytest.mark.slow

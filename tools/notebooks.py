@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import datetime
 import hashlib
 import html
 import json
@@ -31,10 +32,21 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+import exercises
+
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
+LIVE = "Controls to play with appear here when this cell is run."
 # Pictures that README.md shows: (notebook, id of the cell that makes it) -> file. `execute` writes them anew.
-PICTURES = {("06_unet_on_siftflow", "train"): "docs/learning.png"}
+PICTURES = {
+    ("01_per_pixel_softmax", "axes"): "docs/01.png",
+    ("02_reshape_vs_permute", "scene"): "docs/02.png",
+    ("03_weighted_cross_entropy", "suspects-figure"): "docs/03.png",
+    ("04_dice_loss", "pull-figure"): "docs/04.png",
+    ("05_why_it_does_not_learn", "cards"): "docs/05.png",
+    ("06_unet_on_siftflow", "photo"): "docs/06.png",
+    ("06_unet_on_siftflow", "train"): "docs/learning.png",
+}
 
 
 class Stopped(Exception):
@@ -45,8 +57,11 @@ class Stopped(Exception):
 
 
 def sources(nb):
-    """Hash of what is run: the sources of the code cells, in order. Prose may change without a new run."""
-    return hashlib.sha256(json.dumps([c.source for c in nb.cells if c.cell_type == "code"]).encode()).hexdigest()
+    """Hash of what is run: the sources of the code cells, in order, and the solution. Prose may change without a new
+    run, and so may the address of the repository, which only Colab looks at."""
+    code = [re.sub(r'^REPOSITORY = "[^"]*"', "", c.source, flags=re.M) for c in nb.cells if c.cell_type == "code"]
+    code += [exercises.solution(nb) for _ in exercises.cells(nb, "solution")]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
 def helpers():
@@ -71,6 +86,19 @@ def picture(nb, cell_id):
     cell = next(cell for cell in nb.cells if cell.id == cell_id)
     shown = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
     return base64.b64decode(shown[-1])
+
+
+def seconds(cell):
+    """How long a code cell ran."""
+    at = {name: datetime.datetime.fromisoformat(when) for name, when in cell.metadata.execution.items()}
+    return (at["shell.execute_reply"] - at["iopub.execute_input"]).total_seconds()
+
+
+def still(nb):
+    """Put a sentence in the place of each widget: without its kernel, Jupyter would show an error there."""
+    for output in (output for cell in nb.cells for output in cell.get("outputs", [])):
+        if WIDGET in output.get("data", {}):
+            output.data = {"text/html": f"<em>{LIVE}</em>", "text/plain": LIVE}
 
 
 def faults(nb):
@@ -160,9 +188,14 @@ def plain_signals(notebook):
             asyncio.get_running_loop().remove_signal_handler(number)
 
 
-def execute(path, copy):
-    """Run the notebook at `path` from its folder and return it, executed. What it got to is written to `copy`."""
+def execute(path, copy, extra=()):
+    """Run the notebook at `path` from its folder and return it, executed. What it got to is written to `copy`.
+
+    The cells `extra` are run after its own, and not kept in it.
+    """
     nb = nbformat.read(path, as_version=4)
+    own = len(nb.cells)
+    nb.cells += extra
     client = NotebookClient(
         nb,
         timeout=None,
@@ -170,7 +203,6 @@ def execute(path, copy):
         kernel_manager_class=ThisPythonManager,
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
-        record_timing=False,
     )
     progress = Progress(path.stem, client)
     client.on_cell_start = progress.enter
@@ -189,6 +221,7 @@ def execute(path, copy):
             f"What it got to is in {os.path.relpath(copy)}; the notebooks after it were not run."
         ) from None
     finally:
+        del nb.cells[own:]
         copy.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(nb, copy)
     return nb, progress
@@ -202,19 +235,18 @@ PAGE = """{% extends 'index.html.j2' %}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}"""
-LIVE = "<p><em>A control to play with stands here in the notebook itself.</em></p>"
 
 
-def page(nb, name):
-    """The executed notebook as one HTML page that fetches nothing from the network."""
+def page(nb, name, css=""):
+    """The notebook as one HTML page, in this style, that fetches nothing from the network."""
     from nbconvert import HTMLExporter  # half a second, and only `run` needs it
 
     nb = nbformat.from_dict(nb)
     nb.metadata["title"] = title(nb, name)
-    for output in (output for cell in nb.cells for output in cell.get("outputs", [])):
-        if WIDGET in output.get("data", {}):
-            output.data = {"text/html": LIVE}
-    body = HTMLExporter(raw_template=PAGE, embed_images=True).from_notebook_node(nb)[0]
+    still(nb)
+    # Not with embed_images, which closes every <details> before its text; pictures of outputs are embedded anyway.
+    body = HTMLExporter(raw_template=PAGE).from_notebook_node(nb)[0]
+    body = body.replace("</head>", f"<style>\n{css}</style>\n</head>", 1) if css else body
     # A picture from the network, such as a badge, is replaced by its words.
     return re.sub(r'<img\b(?=[^>]*\bsrc="https?:)(?:[^>]*\balt="([^"]*)")?[^>]*>', lambda m: m[1] or "", body)
 
@@ -270,18 +302,27 @@ def save(paths, build, everything):
         before = nbformat.read(path, as_version=4)
         pace = os.environ.get("SERIES_PACE", "full")
         series = {"sources_sha256": sources(before), "helpers_sha256": helpers(), "pace": pace}
-        if not everything and before.metadata.get("series") == series:
+        if not everything and series.items() <= before.metadata.get("series", {}).items():
             print(f"{path.stem}: as it was run")
             continue
-        nb, _ = execute(path, build / "notebooks" / path.name)
+        solved = [nbformat.v4.new_code_cell(exercises.solved(before)) for _ in exercises.cells(before, "solution")]
+        nb, _ = execute(path, build / "notebooks" / path.name, extra=solved)
         for fault in faults(nb):
             raise Stopped(f"{path.name} was not saved: {fault}")
+        for cell in solved:
+            said = "".join(output.get("text", "") for output in cell.outputs)
+            if not exercises.right(said):
+                raise Stopped(f"{path.name} was not saved: to its own solution, the checks say: {said}")
+            exercises.cell(nb, "solution").metadata["expected"] = said  # for the instructor edition
+        took = {cell.id: round(seconds(cell)) for cell in nb.cells if "execution" in cell.metadata}
+        series["seconds"] = {cell_id: whole for cell_id, whole in took.items() if whole >= 2}
+        still(nb)
         for cell in nb.cells:
             cell.metadata.pop("execution", None)
         nb.metadata.pop("widgets", None)
         nb.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
         nb.metadata.get("language_info", {}).pop("version", None)  # differs from machine to machine
-        nb.metadata["series"] = series
+        nb.metadata["series"] = series  # by which a changed notebook, or one of other helpers, is known
         nbformat.validate(nb)
         nbformat.write(nb, path)
         for (name, cell_id), file in PICTURES.items():
@@ -296,16 +337,18 @@ def main():
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="the same, as an option")
     parser.add_argument("--all", action="store_true", help="execute: also those that did not change")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where results go (default: build)")
+    parser.add_argument("--notebooks", type=Path, help="run: those of another folder, such as build/standalone")
     options = parser.parse_args()
     if options.command == "run":
         os.environ.setdefault("SERIES_DATA", "scenes")
     else:
         os.environ["SERIES_DATA"] = "scenes"  # no photograph of the real data set goes into a committed picture
     names = tuple(Path(name).stem for name in options.names + options.only)
-    paths = [p for p in sorted((ROOT / "notebooks").glob("0*.ipynb")) if not names or p.name.startswith(names)]
+    folder = (options.notebooks if options.command == "run" and options.notebooks else ROOT / "notebooks").resolve()
+    paths = [p for p in sorted(folder.glob("0*.ipynb")) if not names or p.name.startswith(names)]
     try:
         if not paths:
-            raise Stopped("There is no such notebook in notebooks/.")
+            raise Stopped(f"There is no such notebook in {os.path.relpath(folder)}/.")
         with tempfile.TemporaryDirectory() as runs:  # each time from the start: a finished run would only be shown
             os.environ["SERIES_RUNS"] = runs
             if options.command == "run":
