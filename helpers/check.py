@@ -257,7 +257,7 @@ def diagnosis(answers):
         "B": (4, "a third class stands between two others: which numbers do those have, and which has it?"),
         "C": (6, "the loss is fine, the rare class is gone: what does it cost to miss it altogether?"),
         "D": (7, "nothing is wrong with its masks: what does the log say to a perfect prediction?"),
-        "E": (8, "not a number from the first epoch on: is everything a number that goes in?"),
+        "E": (8, "not a number from the first epoch on: by what does the loss divide, picture for picture?"),
     }
     if not isinstance(answers, dict) or set(answers) != set(look):
         return print("The answer is a dictionary with a number, 1 to 8, for each of A, B, C, D and E.")

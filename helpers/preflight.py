@@ -236,6 +236,11 @@ _KNOWN = {
         "0/0 or log(0): a class that is neither in the labels nor predicted leaves nothing below the line.",
         "Average over the classes present, smooth, and take the log of softmax from logits.",
     ),
+    "void picture": (
+        "0/0: it divides by the number of labelled pixels, picture for picture, and in a picture of nothing but void "
+        "that is 0. One NaN makes every weight NaN.",
+        "Divide by ops.maximum(count, 1), or leave such pictures out (SiftFlow has two).",
+    ),
     "wrong way round": (
         "A sign, a score in place of 1 - score, or one-hot labels where whole numbers are wanted, or the reverse.",
         "Try the loss by hand on four pixels.",
@@ -854,6 +859,9 @@ def _loss(case, report):
     elif case.wrong <= case.perfect:
         symptom = f"The loss prefers a wrong answer ({case.wrong:.3g}) to the right one ({case.perfect:.3g})."
         report.problem("loss", "wrong way round", symptom)
+    elif void.any() and len(case.labels) > 1 and not np.isfinite(_with_a_void_picture(case)):
+        symptom = "With a picture of nothing but void in the batch, the loss is no number."
+        report.problem("loss", "void picture", symptom)
     elif at_void > 1e-3 * case.wrong:
         symptom = f"The loss changes with what is predicted at void pixels, {void.mean():.1%} of all."
         report.problem("loss", "loss of void", symptom)
@@ -866,6 +874,16 @@ def _loss(case, report):
     else:
         said = f"Wants {form}, and gets them; perfect {case.perfect:.3g}, undecided {case.undecided:.3g}."
         report.fine("loss", said + " What stands at void pixels does not matter." * bool(void.any()))
+
+
+def _with_a_void_picture(case):
+    """The loss of the network as it is, were the first picture one that nobody labelled."""
+    given, case.y = case.y, np.array(case.y)
+    case.y[0] = 0 if case.hot else case.void
+    try:
+        return case.loss(case.output)
+    finally:
+        case.y = given
 
 
 def _is_a_number(case, report):

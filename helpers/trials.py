@@ -270,9 +270,10 @@ def chart(task, runs, image=None, n_frames=4):
         axis.set_ylim(0, most)
         if not np.isfinite(run.losses[0]).any():
             axis.text(0.5, 0.5, "NaN", transform=axis.transAxes, ha="center", va="center", fontsize=14)
-        elif run.losses[0, 0] > most:  # it begins above the panel
-            first = f"from {run.losses[0, 0]:.0f}"
-            axis.text(0.97, 0.85, first, transform=axis.transAxes, ha="right", fontsize=8)
+        elif run.losses[0, 0] > most:  # it begins above the panel, and perhaps it stays there
+            first, end = run.losses[0, [0, -1]]
+            above = f"from {first:.0f}" + f"\nto {end:.0f}, above" * bool(np.nanmin(run.losses[0]) > most)
+            axis.text(0.97, 0.9, above, transform=axis.transAxes, ha="right", va="top", fontsize=8)
         label = {"transform": axis.transAxes, "ha": "center", "va": "center", "rotation": 90}
         axis.text(-0.33, 0.5, name, fontsize=10, weight="bold", **label)
         score = figure.add_subplot(curves[i, 1])

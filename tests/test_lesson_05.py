@@ -12,7 +12,7 @@ from helpers import check, trials, ward
 from helpers.preflight import preflight
 
 NAME = "05_why_it_does_not_learn"
-FOUND = {"A": "axes", "B": "labels", "C": "loss", "D": "scores", "E": "data"}
+FOUND = {"A": "axes", "B": "labels", "C": "loss", "D": "scores", "E": "loss"}
 
 
 def numbers(text):
