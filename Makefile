@@ -3,13 +3,15 @@
 PY := .venv/bin/python
 FIRST := $(firstword $(sort $(wildcard notebooks/0*.ipynb)))
 export JUPYTER_PREFER_ENV_PATH = 1
-.PHONY: help run lab data test bench execute lint clean setup setup-dev
+.PHONY: help run lab data handouts badges test bench execute lint clean setup setup-dev setup-colab
 .NOTPARALLEL:
 
 help:
 	@echo 'make run      runs every notebook on drawn scenes (no data set needed): pages in build/html/'
 	@echo 'make lab      opens the notebooks in JupyterLab'
 	@echo 'make data     gets the SiftFlow photographs, for the full run (140 MB; see data/README.md)'
+	@echo 'make handouts builds the editions for a class: student, instructor, one-file, nbgrader (see TEACHING.md)'
+	@echo 'make badges   stamps "Open in Colab" links, from the git remote or ARGS=OWNER/NAME; ARGS=none removes them'
 	@echo 'make test     runs the tests, every notebook included'
 	@echo 'make bench    times losses, scores and a training step against what others have (some minutes)'
 	@echo 'make execute  re-runs the committed notebooks whose code changed, and saves them'
@@ -34,6 +36,15 @@ setup:
 setup-dev:
 	$(call bootstrap,--dev)
 
+# Colab's packages in an environment of their own, in which the tests run the one-file notebooks.
+setup-colab: setup .venv-colab/complete
+
+.venv-colab/complete: tools/colab.txt
+	@echo "Making .venv-colab, with Colab's packages: some minutes, once."
+	@$(PY) -m venv .venv-colab
+	@.venv-colab/bin/python -m pip install --quiet --disable-pip-version-check -r tools/colab.txt
+	@touch .venv-colab/complete
+
 run: setup
 	@$(PY) tools/notebooks.py run $(ARGS)
 
@@ -42,6 +53,12 @@ lab: setup
 
 data: setup
 	@$(PY) -m helpers.siftflow get $(ARGS)
+
+handouts: setup
+	@$(PY) tools/handouts.py $(ARGS)
+
+badges: setup
+	@$(PY) tools/badges.py $(ARGS)
 
 test: setup-dev
 	@$(PY) -m pytest $(ARGS)
@@ -57,5 +74,5 @@ lint: setup-dev
 
 clean:
 	rm -rf build .pytest_cache .ruff_cache *.egg-info
-	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	find . -name '.venv*' -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 	@echo 'Kept .venv and data/. To remake the environment: rm -rf .venv'

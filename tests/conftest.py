@@ -1,5 +1,5 @@
-"""What several tests share: the real data set, where it is at hand, and one run of every notebook; and the table of
-faults while getting the data, which stands below the results."""
+"""What several tests share: the real data set, Chromium and Colab's packages, where they are at hand; one run of every
+notebook; and the table of faults while getting the data, which stands below the results."""
 
 import os
 import subprocess
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import handouts
 
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = pytest.StashKey()
@@ -51,3 +53,38 @@ def notebooks_run(tmp_path_factory):
     command = [sys.executable, "tools/notebooks.py", "run", "--build", str(build)]
     process = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return process, build
+
+
+@pytest.fixture(scope="session")
+def chromium_path():
+    """Where Chromium is; a test that needs it is skipped without, and fails in CI, which installs it."""
+    path = handouts.find_browser()
+    if path is None:
+        reason = "needs Chromium: sudo apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_path):
+    """A headless Chromium, driven by Playwright, for one file of tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=handouts.quiet_browser())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def colab_python():
+    """The Python of an environment with Colab's packages and nothing of ours; skipped without, and fails in CI."""
+    python = ROOT / ".venv-colab" / "bin" / "python"
+    if not (ROOT / ".venv-colab" / "complete").exists():
+        reason = "needs Colab's packages: make setup-colab"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return python
