@@ -6,6 +6,7 @@ Each module is meant to be read; start with `unet`, `losses` and `metrics`.
 import contextlib
 import os
 import sys
+import threading
 
 
 def start():
@@ -30,6 +31,7 @@ def start():
                     tf.config.experimental.set_memory_growth(gpu, True)
     import matplotlib.pyplot as plt
 
+    _leave_figures_to_their_cells(plt)
     plt.rcParams.update({"figure.dpi": 80, "font.size": 10, "axes.titlesize": 11, "axes.axisbelow": True})
     pace = os.environ.get("SERIES_PACE", "full")
     if pace not in ("full", "fast"):
@@ -39,6 +41,28 @@ def start():
 
         colab.report()
     return pace
+
+
+def _leave_figures_to_their_cells(plt):
+    """Lets no slider show and close the figures of a cell that runs at the same time.
+
+    JupyterLab has a slider's message handled in a thread beside the cell's, and after each message Matplotlib's backend
+    for notebooks shows and closes whatever figures are open.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None or "inline" not in plt.get_backend():
+        return
+    from matplotlib_inline.backend_inline import flush_figures
+
+    plt.switch_backend(plt.get_backend())  # which registers it
+    with contextlib.suppress(ValueError):  # not registered: nothing to mend
+        shell.events.unregister("post_execute", flush_figures)
+
+        def after_a_cell():
+            if threading.current_thread() is threading.main_thread():
+                flush_figures()
+
+        shell.events.register("post_execute", after_a_cell)
 
 
 def on_colab():

@@ -221,7 +221,7 @@ def scrubber(view):
     last = len(view.masks) - 1
     play = widgets.Play(min=0, max=last, value=last, interval=600, description="play the epochs")
     slider = widgets.IntSlider(min=0, max=last, value=last, description="epoch", continuous_update=True)
-    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
     widgets.jslink((play, "value"), (slider, "value"))
     frames = {}
 

@@ -238,7 +238,8 @@ def uploader(model):
         "Any size: <code>photo.show(model, path)</code>."
     )
     said = widgets.HTML()
-    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", display="none"))
+    layout = widgets.Layout(max_width="100%", align_self="flex-start", display="none")
+    picture = widgets.Image(format="png", layout=layout)
 
     def take(change):
         if not change["new"]:

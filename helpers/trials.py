@@ -272,7 +272,7 @@ def chart(task, runs, image=None, n_frames=4):
             axis.text(0.5, 0.5, "NaN", transform=axis.transAxes, ha="center", va="center", fontsize=14)
         elif run.losses[0, 0] > most:  # it begins above the panel, and perhaps it stays there
             first, end = run.losses[0, [0, -1]]
-            above = f"from {first:.0f}" + f"\nto {end:.0f}, above" * bool(np.nanmin(run.losses[0]) > most)
+            above = f"from {first:.0f}" + f"\nto {end:.1f}, above" * bool(np.nanmin(run.losses[0]) > most)
             axis.text(0.97, 0.9, above, transform=axis.transAxes, ha="right", va="top", fontsize=8)
         label = {"transform": axis.transAxes, "ha": "center", "va": "center", "rotation": 90}
         axis.text(-0.33, 0.5, name, fontsize=10, weight="bold", **label)

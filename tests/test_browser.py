@@ -179,7 +179,6 @@ class Test01(InTheBrowser):
         keys = ("ArrowLeft", "ArrowRight") if label == "col" else ("ArrowRight", "ArrowLeft")  # col starts at its end
         answers_the_keyboard(nb, "drag", label, *keys)
 
-    @pytest.mark.xfail(strict=True, reason="a widget's message closes, and shows, whatever figure pyplot has open")
     def test_slider_while_a_cell_runs(self, nb):
         """It does not touch the figure which that cell is about to draw."""
         answers_the_keyboard(nb, "drag", "row", "ArrowRight", "ArrowLeft")
@@ -263,10 +262,6 @@ class Test06(InTheBrowser):
     name = "06_unet_on_siftflow"
     screenshots = ("train", "scrubber", "photo", "exercise")
     watched = "train"
-
-    @pytest.mark.xfail(strict=True, reason="the scrubber stretches its picture: give that align_self='flex-start'")
-    def test_pictures_are_sharp(self, nb):
-        super().test_pictures_are_sharp(nb)
 
     def test_live_view_moves(self, nb):
         different = len(set(nb.seen.pictures))

@@ -185,6 +185,21 @@ def test_elsewhere_the_set_up_cell_does_nothing(tmp_path, monkeypatch, capfd):
     assert variables["PACE"] == "fast" and capfd.readouterr().out == ""
 
 
+@pytest.mark.parametrize("packages", ["today's", "Colab's"])
+def test_a_figure_of_the_readers_own_is_shown_once(packages, request, tmp_path):
+    """The set-up changes who shows the figures that a cell leaves open (see helpers): they still appear, once."""
+    python = request.getfixturevalue("colab_python") if packages == "Colab's" else sys.executable
+    shutil.copytree(ROOT / "helpers", tmp_path / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    cells = [set_up(), set_up(), "import matplotlib.pyplot as plt\nplt.plot([1, 2]);", "len(plt.get_fignums())"]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    nbformat.write(nb, tmp_path / "00_own.ipynb")
+    run(python, tmp_path, tmp_path / "build")
+    nb = nbformat.read(tmp_path / "build" / "notebooks" / "00_own.ipynb", as_version=4)
+    assert [list(map(dict, cell.outputs)) for cell in nb.cells[:2]] == [[], []]
+    assert [("image/png" in output.get("data", {})) for output in nb.cells[2].outputs] == [True]
+    assert nb.cells[3].outputs[0].data["text/plain"] == "0"
+
+
 # ---- GPU and Drive
 
 
