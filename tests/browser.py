@@ -10,7 +10,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,10 +22,6 @@ import nbformat
 import psutil
 from PIL import Image
 
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 SIZES = {"desktop": (1600, 1000), "laptop": (1280, 720)}
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 # Neither the prompt for news, nor what the teachers' tools of the `dev` extra add: a learner has none of it.
@@ -37,12 +32,20 @@ NOT_A_LEARNERS = ("@jupyter/nbgrader", "@jupyter-notebook/lab-extension")
 HARMLESS = re.compile(r"stderr: (No such comm( target registered)?: [\w.-]+\s*)+")
 
 
-def find_chromium():
-    """The path of Chromium, or None."""
-    return shutil.which("chromium") or shutil.which("/usr/bin/chromium")
-
-
 # ---- the server
+
+# JupyterLab, which ends when the pipe does that it reads from: when `stop` closes that, or these tests end, however.
+LAB = """
+import os, signal, sys, threading
+
+def wait():
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=wait, daemon=True).start()
+from jupyterlab.labapp import main
+sys.exit(main())
+"""
 
 
 def free_port():
@@ -67,8 +70,8 @@ class Server:
         self.token = secrets.token_hex(16)
 
     def start(self):
-        places = {name: self.folder / name.lower() for name in ("config", "data", "runtime", "ipython")}
-        places |= {"settings": self.folder / "settings", "workspaces": self.folder / "workspaces"}
+        names = ("config", "data", "runtime", "settings", "workspaces", "ipython")
+        places = {name: self.folder / name for name in names}
         for name, settings in SETTINGS.items():
             file = places["settings"] / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True)
@@ -88,19 +91,16 @@ class Server:
             **self.environment,
         }
         command = [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser"),
+            *(sys.executable, "-c", LAB, "--no-browser", "--expose-app-in-browser"),
             *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
             *("--ip=127.0.0.1", f"--port={free_port()}", f"--ServerApp.root_dir={self.folder / 'series'}"),
-            "--ServerApp.shutdown_no_activity_timeout=1800",  # should whoever started it be killed
-            "--MappingKernelManager.cull_idle_timeout=1200",
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
-            self.process = psutil.Popen(
-                command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+            streams = {"stdin": subprocess.PIPE, "stdout": log, "stderr": subprocess.STDOUT}
+            self.process = psutil.Popen(command, cwd=self.folder, env=env, start_new_session=True, **streams)
         until = time.monotonic() + 90
         while not self._answers(places["runtime"]):
             if self.process.poll() is not None or time.monotonic() > until:
@@ -134,8 +134,7 @@ class Server:
         processes = [self.process]
         with contextlib.suppress(psutil.Error):
             processes += self.process.children(recursive=True)
-        with contextlib.suppress(psutil.Error):
-            self.process.terminate()
+        self.process.stdin.close()
         for process in psutil.wait_procs(processes, timeout=15)[1]:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -285,13 +284,14 @@ class Notebook:
     """
 
     def __init__(self, chromium, server, name):
-        self.server, self.name, self.stopped, self.seen, self._complaints = server, name, None, None, []
+        self.server, self.name, self.stopped, self.seen = server, name, None, None
+        self._complaints, self._leaving = [], False
         self.page = chromium.new_page(viewport=dict(zip(("width", "height"), SIZES["desktop"], strict=True)))
         self.page.set_default_timeout(60_000)
         self.page.add_init_script(SCRIPT)
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self._complaints.append(f"page error: {error}"))
-        self.page.on("requestfailed", lambda r: self._complaints.append(f"{r.failure}: {r.method} {r.url}"))
+        self.page.on("requestfailed", self._on_failed_request)
         self.page.on("response", self._on_response)
         self.page.on("dialog", lambda dialog: dialog.accept())  # leaving a page in spite of changes, on a reload
         self.page.goto(f"{server.url}lab/tree/notebooks/{name}.ipynb?token={server.token}&reset")
@@ -301,6 +301,10 @@ class Notebook:
     def _on_console(self, message):
         if message.type == "error":
             self._complaints.append(f"console: {message.text}")
+
+    def _on_failed_request(self, request):
+        if not (self._leaving and request.failure == "net::ERR_ABORTED"):  # what a page had asked for when it was left
+            self._complaints.append(f"{request.failure}: {request.method} {request.url}")
 
     def _on_response(self, response):
         if response.status >= 400:
@@ -429,7 +433,9 @@ class Notebook:
     def reload(self):
         """Reloads the page; the kernel goes on with what it was at."""
         self._collect()
+        self._leaving = True
         self.page.reload()
+        self._leaving = False
         self._opened()
 
     # ---- looking

@@ -3,7 +3,6 @@
 Screenshots to look at go to build/screenshots/, what server and kernels say to build/jupyterlab.log.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -24,28 +23,6 @@ EVERYWHERE = [(size, theme) for theme in browser.THEMES for size in browser.SIZE
 LONGER = {("06_unet_on_siftflow", "batches"): ("epochs=2)", "epochs=6)")}
 
 pytestmark = pytest.mark.slow
-
-
-def unavailable(reason):
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")  # not for the session: Playwright runs only once at a time
-def chromium():
-    """A headless Chromium; without one the tests are skipped, or fail in CI."""
-    path = browser.find_chromium()
-    if not path:
-        unavailable("needs Chromium: sudo apt-get install chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        unavailable(f"needs Playwright ({error}): make setup-dev")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=browser.FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -181,14 +158,15 @@ class Test01(InTheBrowser):
 
     def test_slider_while_a_cell_runs(self, nb):
         """It does not touch the figure which that cell is about to draw."""
-        answers_the_keyboard(nb, "drag", "row", "ArrowRight", "ArrowLeft")
-        code = "import time; figure = plt.figure(); time.sleep(3); print(plt.fignum_exists(figure.number)); plt.close()"
-        new = nb.add_cell("drag", code)
-        nb.run_cell(new, wait=False)
-        nb.wait(nb.is_at_work, "the cell is running")
-        slider(nb, "drag", "row")[0].press("ArrowRight")
-        open_still = nb.wait(lambda: nb.output(new).inner_text().strip(), "the cell has run")
-        assert (open_still, nb.complaints()) == ("True", [])
+        figure = "figure = plt.figure()"
+        said = while_running(nb, f"{figure}; time.sleep(3); print(plt.fignum_exists(figure.number)); plt.close()")
+        assert (said, nb.complaints()) == ("True", [])
+
+    @pytest.mark.xfail(strict=True, reason="after a widget's message pyplot draws whatever figures are open")
+    def test_slider_while_a_cell_draws(self, nb):
+        """It does not draw that cell's figure, from another thread, at the same time."""
+        figure = "figure = plt.figure(); drawn = []; figure.canvas.draw = lambda: drawn.append(1)"
+        assert while_running(nb, f"{figure}; time.sleep(3); print(drawn); plt.close()") == "[]"
 
     def test_exercise(self, nb):
         """Typed into the editor: a wrong answer, then the right one."""
@@ -204,6 +182,19 @@ class Test01(InTheBrowser):
             nb.run_cell("exercise")
             lines = nb.output("exercise").inner_text().strip().splitlines()
             assert [line.startswith(said) for line in lines] == [True, True], lines
+
+
+def while_running(nb, code):
+    """What a cell with this code prints while a slider is moved."""
+    answers_the_keyboard(nb, "drag", "row", "ArrowRight", "ArrowLeft")
+    new = nb.add_cell("drag", f"import time; {code}")
+    nb.run_cell(new, wait=False)
+    nb.wait(nb.is_at_work, "the cell is running")
+    handle, _ = slider(nb, "drag", "row")
+    handle.press("ArrowRight")
+    said = nb.wait(lambda: nb.output(new).inner_text().strip(), "the cell has run")
+    handle.press("ArrowLeft")
+    return said
 
 
 def type_over(nb, cell, start, text):
