@@ -4,6 +4,7 @@ Each module is meant to be read; start with `unet`, `losses` and `metrics`.
 """
 
 import contextlib
+import functools
 import os
 import sys
 import threading
@@ -31,7 +32,7 @@ def start():
                     tf.config.experimental.set_memory_growth(gpu, True)
     import matplotlib.pyplot as plt
 
-    _leave_figures_to_their_cells(plt)
+    _leave_figures_to_their_cells()
     plt.rcParams.update({"figure.dpi": 80, "font.size": 10, "axes.titlesize": 11, "axes.axisbelow": True})
     pace = os.environ.get("SERIES_PACE", "full")
     if pace not in ("full", "fast"):
@@ -43,26 +44,39 @@ def start():
     return pace
 
 
-def _leave_figures_to_their_cells(plt):
-    """Lets no slider show and close the figures of a cell that runs at the same time.
+def _leave_figures_to_their_cells():
+    """Lets no widget touch the figures of a cell that runs at the same time.
 
-    JupyterLab has a slider's message handled in a thread beside the cell's, and after each message Matplotlib's backend
-    for notebooks shows and closes whatever figures are open.
+    JupyterLab has a widget's message handled in a thread beside the cell's. After each message IPython does what it
+    does at a cell's end: pyplot draws whatever figures are open, and the backend for notebooks shows and closes them.
     """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if shell is None or "inline" not in plt.get_backend():
+    trigger = getattr(getattr(shell, "events", None), "trigger", None)
+    if trigger is None or hasattr(trigger, "__wrapped__"):  # no notebook, or its set-up cell is run again
         return
-    from matplotlib_inline.backend_inline import flush_figures
 
-    plt.switch_backend(plt.get_backend())  # which registers it
-    with contextlib.suppress(ValueError):  # not registered: nothing to mend
-        shell.events.unregister("post_execute", flush_figures)
+    @functools.wraps(trigger)
+    def in_main_thread(event, *arguments, **keywords):
+        if threading.current_thread() is threading.main_thread():
+            trigger(event, *arguments, **keywords)
 
-        def after_a_cell():
-            if threading.current_thread() is threading.main_thread():
-                flush_figures()
+    shell.events.trigger = in_main_thread
 
-        shell.events.register("post_execute", after_a_cell)
+
+def in_turn(handler):
+    """The handler of a widget's event, such that it runs in the main thread, after the cell that is running there:
+    neither pyplot nor Keras is made for two threads at a time."""
+
+    @functools.wraps(handler)
+    def called(*arguments):
+        if threading.current_thread() is threading.main_thread():
+            handler(*arguments)
+        else:
+            from IPython import get_ipython
+
+            get_ipython().kernel.io_loop.add_callback(handler, *arguments)
+
+    return called
 
 
 def on_colab():

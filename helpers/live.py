@@ -9,7 +9,7 @@ import numpy as np
 from IPython import get_ipython
 from keras import ops
 
-from helpers import draw
+from helpers import draw, in_turn
 
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 SHOWN = ("loss", "val_loss", "val_mean_iou", "val_pixel_accuracy")  # of what Keras logs after each epoch
@@ -233,7 +233,7 @@ def scrubber(view):
             frames[epoch] = draw.png(draw.rows(columns, ["image", "truth", title], width=1.9))
         picture.value = frames[epoch]
 
-    slider.observe(turn_to, "value")
+    slider.observe(in_turn(turn_to), "value")
     turn_to({"new": last})
     return widgets.VBox([widgets.HBox([play, slider]), picture])
 

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from helpers import draw, training
+from helpers import draw, in_turn, training
 from helpers.siftflow import CLASS_NAMES, N_CLASSES
 
 LONGEST = 1024  # pixels; a larger photo is reduced when it is read
@@ -260,7 +260,7 @@ def uploader(model):
         # Emptied, or the same file chosen again would be no change. A read-only trait in ipywidgets 7, hence not `=`.
         button.set_trait("value", type(button.value)())
 
-    button.observe(take, "value")
+    button.observe(in_turn(take), "value")
     return widgets.VBox([button, hint, said, picture])
 
 

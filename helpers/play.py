@@ -2,7 +2,7 @@
 
 import ipywidgets as widgets
 
-from helpers import draw
+from helpers import draw, in_turn
 
 
 def explore(figure_of, **controls):
@@ -28,7 +28,7 @@ def explore(figure_of, **controls):
     for name, control in controls.items():
         control.description = name.replace("_", " ")
         control.style.description_width = "85px"
-        control.observe(follow, "value")
+        control.observe(in_turn(follow), "value")
     follow()
     return widgets.VBox([widgets.HBox(list(controls.values()), layout=widgets.Layout(flex_flow="row wrap")), picture])
 
@@ -45,7 +45,7 @@ def number(low, high, start, step=0.25):
 
 def choice(*options):
     """Buttons of which one is pressed; the first to begin with."""
-    return widgets.ToggleButtons(options=options)
+    return widgets.ToggleButtons(options=options, layout=widgets.Layout(width="max-content"))
 
 
 _WIDTH = widgets.Layout(width="290px")

@@ -162,7 +162,6 @@ class Test01(InTheBrowser):
         said = while_running(nb, f"{figure}; time.sleep(3); print(plt.fignum_exists(figure.number)); plt.close()")
         assert (said, nb.complaints()) == ("True", [])
 
-    @pytest.mark.xfail(strict=True, reason="after a widget's message pyplot draws whatever figures are open")
     def test_slider_while_a_cell_draws(self, nb):
         """It does not draw that cell's figure, from another thread, at the same time."""
         figure = "figure = plt.figure(); drawn = []; figure.canvas.draw = lambda: drawn.append(1)"
