@@ -269,6 +269,16 @@ def test_a_hint_unfolds(built, offline):
     assert hint.locator("ol").is_visible()
 
 
+def test_every_question_is_set_off(built, name):
+    """A paragraph that asks for a prediction or a diagnosis has a box, and on paper lines to write on."""
+    source = (built[0] / "student" / f"{name}.html").read_text(encoding="utf-8")
+    asking = [
+        p for p in re.findall(r"<p(?: [^>]*)?>.*?</p>", source, re.S) if re.search(r"<strong>([Pp]redict|Your diag)", p)
+    ]
+    assert len(asking) >= 4
+    assert all(paragraph.startswith('<p class="predict">') for paragraph in asking)
+
+
 # ---- paper
 
 

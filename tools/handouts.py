@@ -174,7 +174,8 @@ sys.path.insert(0, str(pathlib.Path("{folder}").resolve()))'''
 def page(nb, name, edition):
     """An edition as an HTML page that fetches nothing, made to be printed as well as read."""
     body = notebooks.page(nb, name, css=PAPER.read_text(encoding="utf-8"))
-    body = re.sub(r"<p>(?=<strong>Predict)", '<p class="predict">', body)
+    asks = r"<p>(?=(?:(?!</p>).)*<strong>(?:[Pp]redict|Your diagnosis))"  # at its beginning, or after a sentence or two
+    body = re.sub(asks, '<p class="predict">', body, flags=re.S)
     return body.replace("<body ", f'<body data-edition="{edition}" ', 1)
 
 

@@ -53,7 +53,7 @@ _test()
 # %% card-E: 1
 # diagnosis: the cause for card E
 def _test():
-    look = "Not a number from the first epoch on: is everything a number that goes in?"
+    look = "Not a number from the first epoch on: by what does the loss divide, picture for picture?"
     assert isinstance(diagnosis, dict), "The answer is a dictionary with a number, 1 to 8, for each card."
     cause = diagnosis.get("E")
     assert cause is not None, "Card E is not answered."
