@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.siftflow import VOID
+from helpers.classes import VOID
 
 
 class _Pixels:

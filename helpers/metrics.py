@@ -8,8 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers import has_gpu
-from helpers.siftflow import VOID
+from helpers.classes import VOID
 
 
 @keras.saving.register_keras_serializable(package="per_pixel")
@@ -102,8 +101,11 @@ def iou_per_class(matrix):
 def _argmax(values):
     """The class of the largest value, of equal ones the first: int32, one axis fewer."""
     # What XLA makes of argmax is fast, and `fit` uses XLA, save for TensorFlow without a GPU. There, top_k is faster.
-    if keras.backend.backend() == "tensorflow" and not has_gpu():
-        return ops.squeeze(ops.top_k(values, 1)[1], axis=-1)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if not tf.config.list_physical_devices("GPU"):
+            return ops.squeeze(ops.top_k(values, 1)[1], axis=-1)
     return ops.cast(ops.argmax(values, axis=-1), "int32")
 
 

@@ -6,7 +6,7 @@ sky, sea, road, wall or rock, and light and season change from scene to scene); 
 
     image, label = draw("coast", seed=3)    # uint8 (row, col, RGB) and uint8 (row, col): 0-32, or 255 for void
 
-A scene is painted back to front on a `helpers.canvas.Canvas`. A material is a colour times a texture; a thing (a car, a
+A scene is painted back to front on a `helpers.synthetic.canvas.Canvas`. A material is a colour times a texture; a thing (a car, a
 person) is a few flat parts, sized in metres by the perspective of the ground plane; a scene chooses horizon, season and
 light and puts things into it. The same seed gives the same pixels on every machine.
 
@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import labelmaps
-from helpers.canvas import Canvas, band, clip, saw
+from helpers.fetch import labelmaps
 from helpers.siftflow import CLASS_NAMES, SCENES_MARKER, SiftFlow, SiftFlowError
+from helpers.synthetic.canvas import Canvas, band, clip, saw
 
 VERSION = 1  # of the drawings: raise it when a pixel changes, so that older sets are made anew
 FOLDER = "procedural_scenes"

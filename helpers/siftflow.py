@@ -25,40 +25,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers import labelmaps
-
-CLASS_NAMES = (
-    "awning", "balcony", "bird", "boat", "bridge", "building", "bus", "car", "cow", "crosswalk", "desert",
-    "door", "fence", "field", "grass", "moon", "mountain", "person", "plant", "pole", "river", "road",
-    "rock", "sand", "sea", "sidewalk", "sign", "sky", "staircase", "streetlight", "sun", "tree", "window",
-)  # fmt: skip
-N_CLASSES = len(CLASS_NAMES)
-VOID = 255  # the label of a pixel nobody labelled
-
-# Pixels of each class in the 2,488 training photographs, as `SiftFlow(root).pixel_counts("train")` counts them.
-TRAIN_PIXELS = np.array(
-    [
-        132587, 166403, 2266, 54245, 313633, 29977596, 31778, 1850649, 6490, 135123, 633103,
-        598075, 244769, 4338656, 3096358, 1038, 19163021, 264777, 2374391, 38432, 2416983, 11326023,
-        1500634, 1695389, 8452085, 1424971, 101261, 39808340, 130016, 75743, 13474, 17670525, 1279998,
-    ],
-    np.int64,
-)  # fmt: skip
-
-# A colour for each class, RGB: near the thing's own where possible, and such that classes that often meet in a picture
-# (sky and sea, tree and grass, road and sidewalk, building and window …) stay apart for colour-blind eyes too.
-PALETTE = np.array(
-    [
-        (255, 154, 129),  (175, 39, 111),   (235, 255, 255),  (238, 95, 23),    (160, 125, 115),  (160, 90, 21),
-        (255, 211, 0),    (178, 0, 74),     (92, 40, 0),      (214, 255, 216),  (243, 184, 107),  (106, 0, 34),
-        (174, 140, 235),  (249, 215, 108),  (121, 190, 14),   (255, 255, 185),  (102, 93, 157),   (255, 136, 0),
-        (140, 146, 86),   (56, 28, 73),     (25, 198, 210),   (84, 117, 141),   (104, 77, 72),    (209, 205, 162),
-        (0, 93, 190),     (199, 148, 152),  (255, 44, 63),    (150, 218, 255),  (180, 203, 199),  (255, 235, 96),
-        (251, 255, 76),   (0, 65, 0),       (62, 54, 122),
-    ],
-    np.uint8,
-)  # fmt: skip
-VOID_COLOUR = (0, 0, 0)
+from helpers.classes import CLASS_NAMES, N_CLASSES, TRAIN_PIXELS, VOID  # noqa: F401
+from helpers.fetch import labelmaps
 
 ABOUT = (
     "SiftFlow: 2,688 outdoor photographs from LabelMe and their label maps, for non-commercial research only; "
@@ -258,7 +226,7 @@ def get(root=None, source=None, progress=True):
     """The real data set, whole: found, else copied or downloaded, every image and label compared with the published.
 
     Without arguments it takes what `find` finds, if that is whole; else it fills ``data/``: from a zip archive lying
-    there or in a mounted Google Drive, else from the net (`helpers.sources.SOURCES`, in this order). Only what is
+    there or in a mounted Google Drive, else from the net (`helpers.fetch.sources.SOURCES`, in this order). Only what is
     missing or damaged is fetched. Whatever interrupts it, the next call goes on from there.
 
     Args:
@@ -274,7 +242,7 @@ def get(root=None, source=None, progress=True):
     Raises:
         SiftFlowError: it cannot be had, or not kept; names what is missing and what to do.
     """
-    from helpers import sources
+    from helpers.fetch import sources
 
     return sources.get(root, source, progress)
 
@@ -283,12 +251,12 @@ def verify(root=None):
     """Compares every image and label in `root` (default: where `find` looks) with the published data set.
 
     Returns:
-        `helpers.sources.Report`: what is missing, damaged and extra; ``.whole`` if nothing is. Takes some seconds.
+        `helpers.fetch.sources.Report`: what is missing, damaged and extra; ``.whole`` if nothing is. Takes some seconds.
 
     Raises:
         SiftFlowError: `root` holds scenes, or nothing at all.
     """
-    from helpers import sources
+    from helpers.fetch import sources
 
     return sources.verify(root)
 
@@ -369,6 +337,6 @@ def _png(label):
 
 
 if __name__ == "__main__":  # python -m helpers.siftflow get
-    from helpers.sources import main
+    from helpers.fetch.sources import main
 
     main()

@@ -23,8 +23,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers import checkpoints, losses, metrics, pipeline, siftflow
-from helpers.muon import Muon
+from helpers import losses, metrics, pipeline, siftflow
+from helpers.engine import checkpoints
+from helpers.engine.muon import Muon
 from helpers.unet import unet
 
 
@@ -51,7 +52,7 @@ class Recipe:
         return unet((self.size, self.size, 3), n_classes, self.filters, self.depth, self.stem)
 
     def optimizer(self, steps):
-        """`helpers.muon.Muon` for a run of that many steps; scales and offsets do not decay."""
+        """`helpers.engine.muon.Muon` for a run of that many steps; scales and offsets do not decay."""
         warm_up = max(1, round(self.warm_up * steps))
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, max(1, steps - warm_up), warmup_target=self.learning_rate, warmup_steps=warm_up
@@ -191,8 +192,8 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
             from an epoch on, ``train(first_epoch)``, which going on from a checkpoint needs.
         validation: batches, the same at each epoch's end.
         steps: batches in an epoch of `train`.
-        callbacks: Keras callbacks, such as `helpers.live.View`.
-        checkpoint: a path ending in .keras, where each epoch's end is saved; see `helpers.checkpoints`.
+        callbacks: Keras callbacks, such as `helpers.viz.live.View`.
+        checkpoint: a path ending in .keras, where each epoch's end is saved; see `helpers.engine.checkpoints`.
         recipe: a `Recipe`, where there is one. A run goes on from the checkpoint of no other.
 
     Returns:

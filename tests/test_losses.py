@@ -595,7 +595,8 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 import jax, numpy as np
-from helpers import losses, metrics, muon, siftflow, unet
+from helpers import losses, metrics, siftflow, unet
+from helpers.engine import muon
 from helpers.losses import CrossEntropy, Dice, Sum
 make = {
     "cross-entropy": lambda w, s: CrossEntropy(), "weighted": lambda w, s: CrossEntropy(w),

@@ -12,12 +12,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_siftflow import write_set
 
-from helpers import checkpoints, pipeline, siftflow, training
+from helpers import pipeline, siftflow, training
+from helpers.engine import checkpoints
 from helpers.losses import CrossEntropy
 from helpers.metrics import Scores
 from helpers.training import Profile, Recipe
+from test_siftflow import write_set
 
 SIDE, CLASSES, BATCH = 16, 3, 4
 RANDOM = np.random.RandomState(0)

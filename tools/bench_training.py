@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from helpers import live, losses, metrics, pipeline, scenes, siftflow, training
+from helpers import losses, metrics, pipeline, scenes, siftflow, training
+from helpers.viz import live
 
 BATCH = training.Recipe().batch
 LOOK = 40.0  # seconds of training under the live view

@@ -36,7 +36,7 @@ import notebooks
 
 ROOT = notebooks.ROOT
 # What a notebook needs beside it; and what only notebook 06 does: the trained network, a photo, records of runs.
-NEEDED = ("helpers/*.py", "helpers/*.tsv", "data/README.md", "LICENSE")
+NEEDED = ("helpers/**/*.py", "helpers/**/*.tsv", "data/README.md", "LICENSE")
 NEEDED_BY = {"06_unet_on_siftflow": ("data/checkpoints/*", "data/photos/*", "results/*.json")}
 PIECE = 4_000_000  # characters in one cell: Jupyter takes no message of more than 10 MB
 PAPER = Path(__file__).with_name("handouts.css")

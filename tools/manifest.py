@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from helpers import siftflow, sources
+from helpers import siftflow
+from helpers.fetch import sources
 
 HEAD = """\
 # SiftFlow as published, which every copy is compared with. Made by tools/manifest.py.

@@ -66,7 +66,7 @@ def sources(nb):
 
 def helpers():
     """Hash of the code in `helpers/`, which the notebooks call."""
-    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted((ROOT / "helpers").glob("*.py")))).hexdigest()
+    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted((ROOT / "helpers").rglob("*.py")))).hexdigest()
 
 
 def title(nb, name):

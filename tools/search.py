@@ -20,7 +20,7 @@ from keras import layers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import losses, metrics, pipeline, siftflow, training
-from helpers.muon import Muon
+from helpers.engine.muon import Muon
 from helpers.unet import BatchNormalization
 
 LOG = Path(__file__).resolve().parent.parent / "results" / "experiments.csv"
@@ -56,7 +56,7 @@ class Trial(training.Recipe):
     dice: int = 0  # 1: a Dice loss is added
     average: float = 0.0  # momentum of a running average of the weights, which is then what is scored
     schedule: str = "cosine"  # or "constant", after the warm-up
-    step: str = "adamw"  # or "muon", as `helpers.muon`
+    step: str = "adamw"  # or "muon", as `helpers.engine.muon`
 
     def loss(self, pixel_counts):
         cross_entropy = super().loss(pixel_counts)

@@ -37,7 +37,8 @@ with helpers.silence():
     import numpy as np
     import tensorflow as tf
 
-from helpers import checkpoints, metrics, pipeline, siftflow, training
+from helpers import metrics, pipeline, siftflow, training
+from helpers.engine import checkpoints
 
 EXAMPLE = '{"cluster": {"worker": ["ant:2345", "bee:2345"]}, "task": {"type": "worker", "index": 0}}'
 LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError)

@@ -1,0 +1,183 @@
+"""Static pictures: masks in the classes' colours, legends, rows of image | truth | prediction, the network as a U.
+
+All take plain arrays; a mask is uint8 (row, col) of classes 0-32 and 255 for void, which is drawn black.
+"""
+
+import base64
+import html
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import Patch
+from PIL import Image
+
+from helpers.classes import CLASS_NAMES, N_CLASSES, VOID
+from helpers.viz.style import PALETTE, VOID_COLOUR
+
+DPI = 80
+
+
+def show(figure, alt):
+    """Displays a figure in the notebook, once, as a PNG with a text for those who cannot see it."""
+    from IPython import display
+
+    display.display(picture(png(figure), alt))
+
+
+def picture(data, alt):
+    """The bytes of a PNG as something that a notebook displays, with a text for those who cannot see it."""
+    from IPython import display
+
+    return display.Image(data, format="png", metadata={"alt": alt})  # Colab's IPython 7 has no argument alt
+
+
+def movie(gif, alt):
+    """Displays an animation, the bytes of a GIF, in the notebook and in every page that is saved from it."""
+    from IPython import display
+
+    # As HTML, because nbconvert leaves a picture of type image/gif out of its pages.
+    source = base64.b64encode(gif).decode()
+    display.display(display.HTML(f'<img alt="{html.escape(alt)}" src="data:image/gif;base64,{source}">'))
+
+
+def png(figure, crop=True, small=True):
+    """The bytes of a figure as PNG.
+
+    The figure is closed, so that nothing displays it a second time. `crop` fits the picture to what is drawn, which
+    takes as long again. `small` makes it 256 colours, a third of the size, to the same eye; the classes' are exact.
+    """
+    full, reduced = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", dpi=DPI, bbox_inches="tight" if crop else None, facecolor="white")
+    plt.close(figure)
+    if not small:
+        return full.getvalue()
+    picture = Image.open(full).convert("RGB")
+    exact = np.vstack([PALETTE, VOID_COLOUR, (255, 255, 255)])
+    others = np.reshape(picture.quantize(256 - len(exact)).getpalette(), (-1, 3))
+    apart = np.abs(others[:, None] - exact).max(axis=2).min(axis=1) > 8  # nothing that could stand in for an exact one
+    table = Image.new("P", (1, 1))
+    table.putpalette(np.vstack([exact, others[apart]]).astype("uint8").tobytes())
+    picture.quantize(palette=table).save(reduced, format="png")
+    return reduced.getvalue()
+
+
+def colours(mask):
+    """A mask in colours: uint8 (row, col) -> uint8 (row, col, RGB)."""
+    mask = np.asarray(mask)
+    known = ((mask >= 0) & (mask < N_CLASSES) & (mask == np.floor(mask))) | (mask == VOID)
+    if mask.ndim != 2 or not known.all():
+        found = f"the value {mask[~known].flat[0]}" if mask.ndim == 2 else f"an array of shape {mask.shape}"
+        raise ValueError(f"A mask is (row, col) of classes 0-{N_CLASSES - 1} and {VOID} for void; this has {found}.")
+    table = np.tile(np.array(VOID_COLOUR, "uint8"), (256, 1))
+    table[:N_CLASSES] = PALETTE
+    return table[mask.astype("uint8")]
+
+
+def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01)):
+    """A legend, its top at a point of the figure, of the classes in these masks, those with most pixels first."""
+    counts = np.bincount(np.concatenate([np.asarray(mask).ravel() for mask in masks]), minlength=256)
+    order = np.argsort(-counts[:N_CLASSES], kind="stable")
+    handles = [Patch(color=PALETTE[c] / 255, label=CLASS_NAMES[c]) for c in order[:most] if counts[c]]
+    if counts[VOID]:
+        handles.append(Patch(color=np.array(VOID_COLOUR) / 255, label="void (unlabelled)"))
+    return figure.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=at, ncols=columns, frameon=False, fontsize=9,
+        handlelength=1.2, columnspacing=1.2,
+    )  # fmt: skip
+
+
+def rows(columns, titles, notes=None, width=2.2):
+    """A grid of pictures with a legend: column by column, each column a list of images or masks.
+
+    Args:
+        columns: lists of equal length of images uint8 (row, col, RGB) and masks uint8 (row, col).
+        titles: one per column.
+        notes: one text per row, written at its left.
+    """
+    n_rows, n_columns = len(columns[0]), len(columns)
+    figure, axes = plt.subplots(
+        n_rows, n_columns, figsize=(width * n_columns, width * n_rows), squeeze=False, layout="constrained"
+    )
+    for j, column in enumerate(columns):
+        axes[0, j].set_title(titles[j], fontsize=11)
+        for i, picture in enumerate(column):
+            plain(axes[i, j]).imshow(picture if np.ndim(picture) == 3 else colours(picture), interpolation="nearest")
+    for axis, note in zip(axes[:, 0], notes or [], strict=False):
+        axis.set_ylabel(note, fontsize=9)
+    legend(figure, [p for column in columns for p in column if np.ndim(p) == 2], columns=max(3, 2 * n_columns))
+    return figure
+
+
+def plain(axis):
+    """An axis without ticks and frame, for a picture."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+    return axis
+
+
+def bars(values, title, unit="%", log=False, against=None):
+    """One horizontal bar per class in the class's colour, largest on top; classes with NaN are left out.
+
+    Args:
+        values: (class,), in `unit`.
+        against: a second (class,) series, drawn as a diamond on the same scale, as (name, values).
+    """
+    values = np.asarray(values, float)
+    order = [c for c in np.argsort(values, kind="stable") if np.isfinite(values[c])]
+    figure, axis = plt.subplots(figsize=(7.5, 0.21 * len(order) + 0.9), layout="constrained")
+    axis.barh(range(len(order)), values[order], color=PALETTE[order] / 255, edgecolor="0.4", linewidth=0.5)
+    if against is not None:
+        name, other = against
+        axis.plot(np.asarray(other)[order], range(len(order)), "D", color="black", markersize=4, label=name)
+        axis.legend(loc="lower right", frameon=False)
+    axis.set_yticks(range(len(order)), [CLASS_NAMES[c] for c in order], fontsize=9)
+    axis.set_ylim(-0.6, len(order) - 0.4)
+    axis.set_xscale("log" if log else "linear")
+    axis.set_xlabel(unit)
+    axis.set_title(title, loc="left", fontsize=11)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def u_shape(model):
+    """The network as its paper draws it: a block per floor, as high as the map is, as wide as it has channels.
+
+    Reads the blocks `down0` … `bottom` … `up0` of a model that `helpers.unet` made.
+    """
+    names = [layer.name for layer in model.layers]
+    depth = sum(name.startswith("down") and name.endswith("halve") for name in names)
+    blocks = [f"down{f}" for f in range(depth)] + ["bottom"] + [f"up{f}" for f in reversed(range(depth))]
+    shapes = [model.get_layer(block + "b").output.shape[1:] for block in blocks]
+    figure, axis = plt.subplots(figsize=(9, 4.2), layout="constrained")
+    top, step, middle = shapes[0][0], 1.0, depth
+    for i, (rows_, cols, channels) in enumerate(shapes):
+        height, floor = 1.1 * rows_ / top + 0.12, abs(i - middle)
+        x, y = i * step, 1.15 * floor * 0.75
+        width = 0.12 + 0.4 * channels / shapes[middle][2]
+        colour = "#d95f02" if i == middle else "#0072b2" if i < middle else "#009e73"
+        axis.bar(x, height, width, bottom=y - height / 2, color=colour)
+        axis.text(x, y - height / 2 - 0.1, f"{rows_}×{cols}\n×{channels}", ha="center", va="top", fontsize=9)
+        if i < middle:
+            other = (len(shapes) - 1 - i) * step
+            arrow = {"arrowstyle": "->", "color": "0.5", "linestyle": "--"}
+            axis.annotate("", (other - 0.3, y), (x + 0.3, y), arrowprops=arrow)
+            axis.text((x + other) / 2, y + 0.04, "skip: the sharp map" if i == 0 else "", ha="center", fontsize=9)
+    classes = model.output_shape[-1]
+    end = (len(shapes) - 1) * step
+    last = f"1×1 convolution:\n{classes} logits\nper pixel"
+    stem = model.output_shape[1] // shapes[0][0]
+    if stem > 1:
+        last = last.replace("per pixel", f"per {stem}×{stem} patch,\nenlarged {stem}×")
+        axis.text(-0.3, 1.15 * depth * 0.75, f"{stem}×{stem}\npatches", ha="right", va="center", fontsize=9)
+    axis.text(end + 0.35, 1.15 * depth * 0.75, last, va="center", fontsize=9)
+    for x, text, colour in (
+        (0.6, "down: halve the map,\ndouble the channels", "#0072b2"),
+        (end - 0.6, "up: back to\nevery pixel", "#009e73"),
+    ):
+        axis.text(x, 0.1, text, ha="center", color=colour, fontsize=10)
+    axis.set_xlim(-0.7 - 0.3 * (stem > 1), end + 1.5)
+    axis.set_ylim(-0.75, 1.15 * depth * 0.75 + 0.8)
+    axis.axis("off")
+    return figure

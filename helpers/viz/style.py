@@ -1,0 +1,22 @@
+"""How every picture of the series looks: the one palette, and the style of figures."""
+
+import numpy as np
+
+# A colour for each class, RGB: near the thing's own where possible, and such that classes that often meet in a picture
+# (sky and sea, tree and grass, road and sidewalk, building and window …) stay apart for colour-blind eyes too.
+PALETTE = np.array(
+    [
+        (255, 154, 129),  (175, 39, 111),   (235, 255, 255),  (238, 95, 23),    (160, 125, 115),  (160, 90, 21),
+        (255, 211, 0),    (178, 0, 74),     (92, 40, 0),      (214, 255, 216),  (243, 184, 107),  (106, 0, 34),
+        (174, 140, 235),  (249, 215, 108),  (121, 190, 14),   (255, 255, 185),  (102, 93, 157),   (255, 136, 0),
+        (140, 146, 86),   (56, 28, 73),     (25, 198, 210),   (84, 117, 141),   (104, 77, 72),    (209, 205, 162),
+        (0, 93, 190),     (199, 148, 152),  (255, 44, 63),    (150, 218, 255),  (180, 203, 199),  (255, 235, 96),
+        (251, 255, 76),   (0, 65, 0),       (62, 54, 122),
+    ],
+    np.uint8,
+)  # fmt: skip
+VOID_COLOUR = (0, 0, 0)
+
+# For lines and for the few classes of a small example: the colours of Okabe and Ito, safe for colour-blind eyes.
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+CLASS_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")

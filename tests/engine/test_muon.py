@@ -1,0 +1,134 @@
+"""helpers.muon: a step's singular values are equal, its size is AdamW's, and what is no kernel steps as AdamW does."""
+
+import keras
+import numpy as np
+import pytest
+
+from helpers.engine import muon
+from helpers.engine.muon import Muon
+from test_losses import python
+
+RANDOM = np.random.RandomState(0)
+
+
+def kernel(*shape):
+    return keras.Variable(RANDOM.normal(size=shape).astype("float32"))
+
+
+def stepped(optimizer, variables, gradients):
+    """Their values after one step for each list of gradients."""
+    for each in gradients:
+        optimizer.apply(each, variables)
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
+@pytest.mark.parametrize("shape", [(27, 16), (16, 27), (40, 40), (288, 32), (1, 5)])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_singular_values_become_equal_and_directions_stay(shape, scale):
+    left, values, right = np.linalg.svd(RANDOM.normal(size=shape), full_matrices=False)
+    values = np.linspace(1, 0.05, len(values))  # a twentieth of the largest, and more
+    x = (left * values @ right * scale).astype("float32")
+    got = keras.ops.convert_to_numpy(muon.orthogonalized(x))
+    rotated = left.T @ got @ right.T  # diagonal, if the singular vectors are the same
+    np.testing.assert_allclose(rotated, np.diag(np.diag(rotated)), atol=2e-4)
+    assert np.all((np.diag(rotated) > 0.6) & (np.diag(rotated) < 1.3)), np.diag(rotated)
+
+
+def test_no_gradient_no_step():
+    assert not keras.ops.convert_to_numpy(muon.orthogonalized(np.zeros((4, 3), "float32"))).any()
+
+
+def test_two_steps_of_a_kernel_by_hand():
+    """Nesterov's momentum, then the direction, as long as a step of AdamW; and the decay of AdamW."""
+    variable = kernel(3, 3, 4, 8)
+    before, gradients = (
+        keras.ops.convert_to_numpy(variable).reshape(36, 8),
+        RANDOM.normal(size=(2, 3, 3, 4, 8)).astype("float32"),
+    )
+    (after,) = stepped(Muon(0.01, momentum=0.9, weight_decay=0.1), [variable], [[g] for g in gradients])
+    mean = 0
+    for gradient in gradients.reshape(2, 36, 8):
+        mean = 0.9 * mean + gradient
+        direction = keras.ops.convert_to_numpy(muon.orthogonalized(gradient + 0.9 * mean))
+        before = before * (1 - 0.01 * 0.1) - 0.01 * 0.2 * 6 * direction
+    np.testing.assert_allclose(after.reshape(36, 8), before, atol=1e-5)
+
+
+def test_a_kernels_step_is_as_long_as_adamws():
+    shape, lengths = (3, 3, 64, 32), {}
+    gradient = RANDOM.normal(size=shape).astype("float32")
+    for optimizer in (Muon(1.0, weight_decay=0.0), keras.optimizers.AdamW(1.0, weight_decay=0.0)):
+        (after,) = stepped(optimizer, [keras.Variable(np.zeros(shape, "float32"))], [[gradient]])
+        lengths[type(optimizer)] = np.sqrt(np.mean(after**2))
+    assert 0.15 < lengths[Muon] < 0.25  # of AdamW's first step, every entry is 1; later ones are about 0.2
+    assert lengths[keras.optimizers.AdamW] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 7), (1, 1, 6, 7), (3, 3, 6, 1), (3, 1, 2, 2, 2)])
+def test_what_is_no_kernel_steps_as_with_adamw(shape):
+    value, gradients = RANDOM.normal(size=shape), RANDOM.normal(size=(3, *shape)).astype("float32")
+    ends = [
+        stepped(optimizer, [keras.Variable(value, dtype="float32")], [[g] for g in gradients])
+        for optimizer in (Muon(0.01, weight_decay=0.1), keras.optimizers.AdamW(0.01, weight_decay=0.1))
+    ]
+    np.testing.assert_array_equal(*ends)
+
+
+def test_a_rare_pattern_is_learned_as_fast_as_a_frequent_one():
+    """What Muon is for. One pattern has a hundredth of the other's say in the gradient."""
+    frequent, rare = np.eye(8)[[0, 1]].repeat(2, axis=0).reshape(2, 2, 8)
+    target = np.zeros((9, 8), "float32")
+    target[0], target[1] = frequent[0], rare[0]
+    say = np.array([1.0, 0.01] + [0] * 7, "float32")[:, None]
+
+    def left(optimizer, steps=30):
+        variable = keras.Variable(np.zeros((3, 3, 1, 8), "float32"))
+        for _ in range(steps):
+            gradient = say * (keras.ops.convert_to_numpy(variable).reshape(9, 8) - target)
+            optimizer.apply([gradient.reshape(3, 3, 1, 8)], [variable])
+        return np.abs(keras.ops.convert_to_numpy(variable).reshape(9, 8) - target).max(axis=1)[:2]
+
+    by_sgd = left(keras.optimizers.SGD(0.05, momentum=0.95))
+    by_muon = left(Muon(0.05, weight_decay=0.0))
+    assert by_sgd[0] < 0.5 and by_sgd[1] > 0.7
+    assert (by_muon < 0.5).all()
+
+
+def test_a_kernel_has_one_memory_and_the_rest_two():
+    optimizer = Muon(0.01)
+    optimizer.build([kernel(3, 3, 2, 4), kernel(1, 1, 2, 4), kernel(3, 3, 4, 1), kernel(4)])
+    kept = [variable.name for variable in optimizer.variables if variable.ndim]
+    assert len([name for name in kept if "momentum" in name]) == 4
+    assert len([name for name in kept if "velocity" in name]) == 3
+
+
+def test_it_is_saved_with_its_settings():
+    optimizer = Muon(0.02, momentum=0.8, weight_decay=0.3)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert type(again) is Muon and again.get_config() == optimizer.get_config() and again.momentum == 0.8
+
+
+def test_two_devices_step_as_one():
+    printed = python("""
+import keras, numpy as np, tensorflow as tf
+from helpers.losses import CrossEntropy
+from helpers.engine.muon import Muon
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+random = np.random.RandomState(0)
+x, y = random.random_sample((8, 6, 6, 3)).astype("float32"), random.randint(0, 3, (8, 6, 6)).astype("int32")
+def model():
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(4, 3, padding="same", activation="tanh"),
+                              keras.layers.Conv2D(3, 1)])
+    model.compile(Muon(0.01), CrossEntropy(), jit_compile=False)
+    return model
+single = model()
+with two.scope():
+    double = model()
+double.set_weights(single.get_weights())
+losses = [m.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"] for m in (single, double)]
+print(np.abs(np.subtract(*losses)).max() < 1e-4, losses[0][-1] < losses[0][0],
+      max(np.abs(a - b).max() for a, b in zip(single.get_weights(), double.get_weights())) < 1e-3)
+""")
+    assert printed.splitlines()[-1] == "True True True"

@@ -1,0 +1,141 @@
+"""What notebook 04 claims: held against its own run, and against formulas in float64."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from support import running
+
+NAME = "04_dice_loss"
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    with pytest.MonkeyPatch.context() as patch:
+        yield running.run(NAME, patch)
+
+
+def test_dice_by_hand_is_keras_and_ours(lesson):
+    v = lesson[0]
+    p = np.exp(v["z"].astype("float64"))
+    p /= p.sum(axis=-1, keepdims=True)
+    valid = v["labels"] != 255
+    dice = []
+    for c in range(2):
+        g = v["labels"] == c
+        dice.append(2 * p[..., c][g].sum() / (p[..., c][valid].sum() + g.sum()))
+    numbers = [float(n) for n in re.findall(r"\d\.\d{6}", lesson[1]["same"])]
+    assert numbers == [pytest.approx(1 - np.mean(dice), abs=2e-6)] * 3
+
+
+def test_iou_and_dice_are_one_curve(lesson):
+    for shift in range(0, 31, 3):
+        (dice, iou, _), _ = lesson[0]["three"](shift)
+        assert 1 - iou == pytest.approx((1 - dice) / (2 - (1 - dice)))
+
+
+def test_apart_no_loss_says_how_far(lesson):
+    far, farther = lesson[0]["three"](20)[0], lesson[0]["three"](28)[0]
+    assert far == pytest.approx(farther) and far[0] > lesson[0]["three"](8)[0][0]
+
+
+def test_the_posted_dice(lesson):
+    """Claim E1: one flat list, an error, and 1 - mean p if it did run."""
+    said = lesson[1]["posted"]
+    assert "left: (126,) from (1, 2, 3, 21)" in said and "Invalid reduction dimension" in said
+    one, other = re.findall(r"0\.\d{6}", said)
+    assert one == other
+
+
+def test_the_mended_dice_is_ours_without_smoothing(lesson):
+    v = lesson[0]
+    random = np.random.RandomState(0)
+    labels, logits = random.randint(0, 3, (2, 6, 6)), random.normal(size=(2, 6, 6, 3)).astype("float32")
+    labels[0, :2] = 255
+    mended = np.array(v["mended"](labels, keras.ops.softmax(logits)))
+    assert mended.mean() == pytest.approx(float(v["losses"].Dice(smooth=0.0)(labels, logits)), rel=1e-5)
+
+
+def test_absent_classes(lesson):
+    """Claim E2: a constant with no gradient, 0.667 for perfection, 0/0 for hard predictions; ours is 0."""
+    lines = lesson[1]["absent"].splitlines()
+    values = [float(re.search(r"(\d\.\d{4})   largest", line)[1]) for line in lines[:4]]
+    slopes = [float(line.split()[-1]) for line in lines[:4]]
+    assert values == [1.0, pytest.approx(2 / 3, abs=1e-4), pytest.approx(2 / 3, abs=1e-4), 0.0]
+    assert slopes[0] == 0
+    assert "[ 0. nan nan]" in lines[4] and lines[4].endswith("all void: [nan nan nan]")
+
+
+def test_keras_own_dice(lesson):
+    """The three traps: the sum over everything, absent classes, broadcast labels."""
+    lines = lesson[1]["keras"].splitlines()
+    assert lines[0].endswith("0.0015") and lines[1].endswith("0.6667")
+    in_range, beyond = (float(n) for n in re.findall(r"-?\d\.\d{4}", lines[2]))
+    assert in_range < 0.5 and beyond < 0  # nothing like a loss between 0 and 1 of 3 undecided classes
+    assert float(lines[3].split()[-1]) == pytest.approx(0.5, abs=0.01)  # of two classes one is missed entirely
+
+
+def test_keras_dice_over_everything_is_one_minus_mean_p():
+    random = np.random.RandomState(0)
+    labels, p = random.randint(0, 5, (2, 8, 8)), random.dirichlet(np.ones(5), (2, 8, 8)).astype("float32")
+    own = float(keras.losses.Dice()(np.eye(5, dtype="float32")[labels], p))
+    assert own == pytest.approx(1 - np.take_along_axis(p, labels[..., None], -1).mean(), rel=1e-5)
+
+
+def test_dice_pulls_least_where_p_is_small(lesson):
+    """What the figure of pulls says, and the factor p (1 - p)."""
+    pull, contenders, levels = (lesson[0][name] for name in ("pull", "pulled", "levels"))
+    dice, plain = contenders["Dice"], contenders["cross-entropy"]
+    assert levels[0] == 1e-4
+    assert pull(dice, 1e-4) < pull(plain, 1e-4) / 10 and pull(dice, 0.4) > 30 * pull(plain, 0.4)
+    assert pull(dice, 1e-4) * 10 == pytest.approx(pull(dice, 1e-3), rel=0.05)
+    assert pull(contenders["Dice, smooth 1000"], 1e-3) < pull(dice, 1e-3)
+    weighted = next(loss for name, loss in contenders.items() if name.startswith("weighted"))
+    assert pull(weighted, 0.01) == pytest.approx(65536 / 200 * pull(plain, 0.01), rel=1e-3)
+
+
+def test_per_batch_forgets_a_small_object(lesson):
+    batch, image = (float(n) for n in re.findall(r"0\.\d{3}", lesson[1]["batch"]))
+    assert image > 10 * batch
+
+
+def test_resized_labels(lesson):
+    """Claim E5: averaging invents classes, nearest none."""
+    said = lesson[1]["resize"]
+    bilinear, nearest = said.splitlines()[-2:]
+    assert "mountain" in bilinear and nearest.endswith("[]")
+    assert 255 in lesson[0]["nearest"]
+
+
+@pytest.mark.slow
+def test_four_losses_at_full_pace(notebooks_run):
+    said = running.printed(notebooks_run, NAME)["race-figure"]
+    found = {line[:20].strip(): [float(n) for n in re.findall(r"\d\.\d+", line)] for line in said.splitlines()[1:]}
+    assert list(found) == ["cross-entropy", "weighted", "Dice", "sum of CE and Dice"]
+    assert found["cross-entropy"][0] < 0.05 and found["sum of CE and Dice"][0] < 0.2
+    assert found["weighted"][0] > 0.25 and found["weighted"][0] > found["Dice"][0]
+    assert found["weighted"][3] > 2 * found["Dice"][3]  # the price: false alarms
+    means = [row[9] for row in found.values()]
+    assert max(means) - min(means) < 0.1
+
+
+def test_why_cross_entropy_forgets_things_at_the_start(lesson):
+    """The push on the rare logit while p is 1/4: its share minus 1/4, and exactly nothing with inverse weights."""
+    at, contenders, task = (lesson[0][name] for name in ("at", "contenders", "task"))
+    share = task.pixel_counts[3] / task.pixel_counts.sum()
+    assert at(0.25, contenders["cross-entropy"])[0] == pytest.approx(share - 0.25, abs=1e-4)
+    assert at(0.25, contenders["weighted"])[0] == pytest.approx(0, abs=1e-5)
+    pulls = {name: at(0.02, loss)[1] for name, loss in contenders.items()}
+    assert pulls["cross-entropy"] == pytest.approx(0.98, abs=1e-3) and pulls["weighted"] > 10 and pulls["Dice"] < 0.3
+
+
+def test_the_unanswered_exercise_says_so(lesson):
+    assert "Not answered yet" in lesson[1]["exercise"]
+
+
+def test_gather_nd_of_a_dense_mask_is_flat():
+    y = np.zeros((1, 2, 3, 21), "float32")
+    assert tf.gather_nd(y, tf.where(y != 255)).shape == (126,)

@@ -1,0 +1,186 @@
+"""What notebook 05 claims, held against its run at full pace; its cards, their cured twins, its chart."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from matplotlib.patches import FancyBboxPatch
+
+from helpers.lessons import check, clinic, experiments
+from helpers.preflight import preflight
+from support import running
+
+NAME = "05_why_it_does_not_learn"
+FOUND = {"A": "axes", "B": "labels", "C": "loss", "D": "scores", "E": "loss"}
+
+
+def numbers(text):
+    return [float(number) for number in re.findall(r"-?\d+\.\d+(?:e-?\d+)?|-?\d+e[-+]\d+|\d+", text)]
+
+
+@pytest.fixture(scope="module")
+def said(notebooks_run):
+    return running.printed(notebooks_run, NAME)
+
+
+@pytest.mark.slow
+def test_the_two_cheap_tests(said):
+    untrained, _, ln, _, by_heart = numbers(said["cheap"])
+    assert ln == pytest.approx(np.log(33), abs=5e-4) and abs(untrained - ln) < 0.5
+    assert by_heart < 0.6  # a tenth of what it began with; shares alone cannot go below 1.9
+
+
+@pytest.mark.slow
+def test_adadelta_does_not_move(said):
+    """Claim E3."""
+    steps = {(line.split()[0], line.split()[1][:-1]): numbers(line)[-1] for line in said["p1-measure"].splitlines()}
+    assert steps["Adadelta", "1e-05"] < 1e-6 < 1e-3 < steps["Adadelta", "1e+00"] and steps["Adam", "5e-03"] > 1e-2
+    assert [float(v) for v in re.findall(r"v = (\d\.\d{4})", said["p1-slide"])] == [1.0, 0.9978, 0.8004, 0.0016]
+
+
+@pytest.mark.slow
+def test_frozen_normalisation_is_in_inference_mode(said):
+    """Claim E4: trainable=False makes training=True mean nothing."""
+    lost, *lines = said["p2-measure"].splitlines()
+    assert lost.endswith("mean 0, variance 1")
+    spreads = [numbers(line)[-1] for line in lines]
+    assert spreads[0] < 2 < 5 < spreads[1] == spreads[2] == spreads[3]
+
+
+@pytest.mark.slow
+def test_momentum(said):
+    """Claim E4: alike in training mode; the larger the momentum, the later inference mode follows."""
+    lines = [numbers(line.split("loss")[1]) for line in said["p3-measure"].splitlines()]
+    training, inference = [line[0] for line in lines], [line[1] for line in lines]
+    assert np.ptp(training) < 0.02 and inference[2] > 3 * inference[0]
+    assert [[line[2], line[4]] for line in lines] == [[65, 100], [10, 70], [1, 11]]  # per cent, after 10 and 120 steps
+
+
+@pytest.mark.slow
+def test_double_softmax_has_a_floor(said):
+    """Claim E6."""
+    for n, line in zip((4, 33), said["p4-measure"].splitlines(), strict=True):
+        floor = -np.log(np.e / (np.e + n - 1))
+        assert f"costs {floor:.3f}" in line and f"more than {np.exp(-floor):.3f}" in line
+        assert line.endswith(f"weaker by {n}")
+
+
+@pytest.mark.slow
+def test_the_other_range_and_the_shifted_names(said):
+    times = {line[:9].strip(): numbers(line.split("remembered")[1])[0] for line in said["p5-measure"].splitlines()}
+    assert 0.5 < times["healthy"] < 2 and times["patient 5"] > 50 and "True" in said["p5-measure"].splitlines()[1]
+    assert all(f"{c + 1}: " in line for c, line in enumerate(said["p6-measure"].splitlines()[1:4]))
+
+
+@pytest.mark.slow
+def test_one_void_pixel_that_is_not_masked(said):
+    """Claim E5."""
+    without, one = numbers(said["maps"].replace("64 pixels", ""))
+    assert without == pytest.approx(np.log(21), abs=5e-3) and one > 50 * without
+
+
+@pytest.mark.slow
+def test_preflight_names_each_patient(said):
+    found = {line.split()[0]: line for line in said["preflight-ward"].splitlines()}
+    assert list(found) == ["control", "1", "2", "3", "4", "5", "6"] and "no problem found" in found["control"]
+    causes = (
+        "steps are too small",
+        "Frozen batch norm",
+        "statistics lag",
+        "Double softmax",
+        "range of inputs",
+        "Void is",
+    )
+    for patient, cause in enumerate(causes, start=1):
+        assert cause in found[str(patient)] and " · " not in found[str(patient)]  # the one cause, and no other
+    assert "batch norm   PROBLEM" in said["preflight"] and said["preflight"].rstrip().endswith(
+        "1 problem; begin with the first."
+    )
+
+
+@pytest.mark.slow
+def test_no_rate_heals_the_frozen_network(said):
+    """Claim E8, and why E3 alone cannot be the answer."""
+    adadelta, both, lost, kept = (numbers(line[30:]) for line in said["rates"].splitlines())
+    assert np.ptp(adadelta[:3]) < 0.02 and adadelta[4] > adadelta[0] + 0.1  # alone, it moves at 0.1
+    assert max(both[:5]) < 0.2 < both[5] - 0.1  # frozen besides, only at 1.0
+    assert max(lost) < 0.3 and max(kept) > 0.5
+
+
+@pytest.mark.slow
+def test_habits(said):
+    """Claims E9 and E10."""
+    early, late = (float(number) for number in re.findall(r"0\.\d\d", said["habits"]))
+    assert late > early + 0.05
+    assert 9 * 20 * 0.9 < int(re.search(r"meets (\d+) others", said["shards"])[1]) <= 9 * 20
+
+
+@pytest.fixture(scope="module")
+def fast():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERIES_PACE", "fast")
+        yield
+
+
+@pytest.mark.parametrize("name", clinic.CARDS)
+def test_a_card_is_diagnosed_and_its_cured_twin_is_well(fast, name):
+    for cured, wanted in ((False, [FOUND[name]]), (True, [])):
+        card = clinic.card(name, cured, epochs=1)
+        problems = preflight(card.model, card.batch, class_names=experiments.CLASSES, seconds=6)
+        assert [problem.check for problem in problems] == wanted
+        assert card.complaint and card.run.film.shape[0] == 2
+
+
+def test_there_is_no_card_f():
+    with pytest.raises(ValueError, match="A, B, C, D, E"):
+        clinic.card("F")
+
+
+def test_the_chart_has_every_text_inside_its_box():
+    figure = clinic.decision_chart()
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    boxes = [patch.get_window_extent() for patch in axis.patches if isinstance(patch, FancyBboxPatch)]
+    inside = 0
+    for text in axis.texts:
+        extent = text.get_window_extent()
+        around = [
+            b for b in boxes if b.x0 < (extent.x0 + extent.x1) / 2 < b.x1 and b.y0 < (extent.y0 + extent.y1) / 2 < b.y1
+        ]
+        if text.get_text() and around:
+            inside += 1
+            assert around[0].x0 <= extent.x0 and extent.x1 <= around[0].x1, text.get_text()
+            assert around[0].y0 <= extent.y0 and extent.y1 <= around[0].y1, text.get_text()
+    assert inside == len(boxes) == 30
+
+
+def test_the_check_of_the_diagnosis(capsys):
+    check.diagnosis({"A": 3, "B": 4, "C": 6, "D": 7, "E": 8})
+    assert capsys.readouterr().out.count("right.") == 5
+    check.diagnosis({"A": 1, "B": None, "C": True, "D": 2, "E": 8})
+    out = capsys.readouterr().out.splitlines()
+    assert ["not yet" in line for line in out] == [True, False, True, True, False] and "not answered yet" in out[1]
+    for strange in (None, {}, [3, 4, 6, 7, 8], {"A": 3}):
+        check.diagnosis(strange)
+        assert "for each of A, B, C, D and E" in capsys.readouterr().out
+
+
+def test_a_trial_of_five_outputs_and_its_chart(fast):
+    task = experiments.task()
+    raw = np.where(task.labels == 255, 0, task.labels + 1).astype("uint8")
+    kept = []
+    run = experiments.train(task._replace(labels=raw), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                       outputs=5, epochs=1, finish=kept.append)  # fmt: skip
+    assert run.matrices.shape == (1, 2, 5, 5) and run.film.shape == (2, 60, 32, 32) and kept[0].output_shape[-1] == 5
+    assert np.array_equal(run.film[-1], run.masks[0])
+    assert len(experiments.chart(task, {"a": run, "b": run}, n_frames=2).axes) == 2 * (3 + 1 + 2)
+
+
+def test_a_trial_model_is_where_training_starts(fast):
+    task = experiments.task()
+    seen = []
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)
+    experiments.train(task, loss, seeds=(3,), epochs=1, prepare=lambda model: seen.append(model.get_weights()))
+    alone = experiments.model(task, loss, seeds=(3,))
+    assert all(np.array_equal(a, b) for a, b in zip(seen[0], alone.get_weights(), strict=True))

@@ -1,0 +1,131 @@
+"""What notebook 06 claims of its own run on the drawn scenes, checked on that run."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+import helpers
+from helpers import metrics, scenes, siftflow
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def table(notebooks_run):
+    """The printed scores in %: row -> pixel and mean accuracy, mean IoU, f.w. IoU, mean IoU of the frequent classes."""
+    process, build = notebooks_run
+    assert process.returncode == 0, process.stdout + process.stderr
+    nb = nbformat.read(build / "notebooks" / "06_unet_on_siftflow.ipynb", as_version=4)
+    printed = next(cell for cell in nb.cells if cell.id == "scores").outputs[0].text
+    rows = re.findall(r"^(\S.*?)" + 5 * r"\s+([\d.]+)" + "$", printed, re.M)
+    return {name: tuple(map(float, numbers)) for name, *numbers in rows}
+
+
+def test_the_network_is_right_about_unseen_scenes(table):
+    pixel_accuracy, *_, iou_of_frequent_classes = table["U-Net"]
+    assert pixel_accuracy >= 85
+    assert iou_of_frequent_classes >= 50
+
+
+def test_every_floor_is_far_below(table):
+    floors = [numbers for name, numbers in table.items() if name != "U-Net"]
+    assert len(floors) == 3
+    for floor in floors:
+        assert table["U-Net"][2] >= floor[2] + 15
+        assert table["U-Net"][4] >= floor[4] + 15
+
+
+def test_colour_and_row_do_not_solve_the_scenes(table):
+    """A random forest on a pixel's red, green, blue and row, grown on 300,000 of them, stays 15 points behind."""
+    data = siftflow.SiftFlow(siftflow.data_folder() / "scenes" / "full")
+
+    def features(split):
+        images, labels = data.load(split)
+        row = np.broadcast_to(np.arange(data.size)[:, None, None], (*labels.shape, 1))
+        return np.concatenate([images, row], axis=-1).reshape(-1, 4), labels.ravel()
+
+    x, y = features("train")
+    some = np.random.RandomState(0).permutation(np.flatnonzero(y != siftflow.VOID))[:300_000]
+    forest = RandomForestClassifier(60, min_samples_leaf=20, n_jobs=-1, random_state=0).fit(x[some], y[some])
+    x, y = features("test")
+    matrix = metrics.confusion(y, forest.predict(x), siftflow.N_CLASSES)
+    counts = data.pixel_counts("train")
+    frequent = counts > 0.005 * counts.sum()
+    assert table["U-Net"][2] >= 100 * metrics.scores(matrix)["mean_iou"] + 15
+    assert table["U-Net"][4] >= 100 * np.nanmean(metrics.iou_per_class(matrix)[frequent]) + 15
+
+
+@pytest.fixture
+def data_cell(monkeypatch, tmp_path, capsys):
+    """Runs the cell that chooses the data, with no data set on this machine: what it called, and what it printed."""
+    nb = nbformat.read(ROOT / "notebooks" / "06_unet_on_siftflow.ipynb", as_version=4)
+    source = {cell.id: cell.source for cell in nb.cells}["data"]
+    called = []
+    photographs = SimpleNamespace(stand_in=False, size=256)
+
+    def run(net=True, pace="full"):
+        def get():
+            called.append("get")
+            if not net:
+                raise siftflow.SiftFlowError("No network: ask your teacher.")
+            return photographs
+
+        def make(*_, **__):
+            called.append("scenes")
+            return SimpleNamespace(stand_in=True, size=128)
+
+        monkeypatch.setattr(siftflow, "get", get)
+        monkeypatch.setattr(scenes, "make", make)
+        exec(source, {"PACE": pace, "helpers": helpers, "os": os, "scenes": scenes, "siftflow": siftflow})
+        return called, capsys.readouterr().out
+
+    monkeypatch.setattr(siftflow, "data_folder", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIFTFLOW_DIR", raising=False)
+    monkeypatch.delenv("SERIES_DATA", raising=False)
+    monkeypatch.setattr(helpers, "on_colab", lambda: False)
+    monkeypatch.setattr(helpers, "has_gpu", lambda: False)
+    return run
+
+
+@pytest.mark.parametrize("sign", ["on_colab", "has_gpu"])
+def test_it_fetches_the_photographs_on_colab_and_on_a_gpu(data_cell, monkeypatch, sign):
+    monkeypatch.setattr(helpers, sign, lambda: True)
+    assert data_cell() == (["get"], "The data: SiftFlow of 256×256 pixels\n")
+
+
+def test_it_fetches_them_elsewhere_when_told_to(data_cell, monkeypatch):
+    monkeypatch.setenv("SERIES_DATA", "photographs")
+    assert data_cell()[0] == ["get"]
+
+
+def test_it_says_why_it_falls_back_to_scenes(data_cell, monkeypatch):
+    monkeypatch.setattr(helpers, "on_colab", lambda: True)
+    called, said = data_cell(net=False)
+    assert called == ["get", "scenes"]
+    assert "No network" in said and "draws scenes" in said and "procedural scenes" in said
+
+
+def test_without_a_gpu_it_does_not_touch_the_net(data_cell):
+    called, said = data_cell()
+    assert called == ["scenes"]
+    assert "siftflow.get()" in said and "draws scenes" in said
+
+
+def test_it_takes_the_photographs_where_they_are(siftflow_root, tmp_path):
+    env = {**os.environ, "SERIES_DATA": "auto", "SERIES_PACE": "fast", "SIFTFLOW_DIR": str(siftflow_root)}
+    command = [sys.executable, "tools/notebooks.py", "run", "--only", "06", "--build", str(tmp_path)]
+    process = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
+    nb = nbformat.read(tmp_path / "notebooks" / "06_unet_on_siftflow.ipynb", as_version=4)
+    said = next(cell for cell in nb.cells if cell.id == "data").outputs[0].text
+    assert said == "The data: SiftFlow of 256×256 pixels\n"

@@ -1,0 +1,185 @@
+"""What students answer in the exercises: right answers in many styles, and the usual wrong ones."""
+
+import keras
+import numpy as np
+import scipy.special
+import tensorflow as tf
+
+
+def by_hand(z, axis=-1):
+    z = np.asarray(z)
+    powers = np.exp(z - z.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+def in_a_loop(z):
+    result = np.empty(z.shape)
+    for index in np.ndindex(z.shape[:-1]):
+        row = z[index] - max(z[index])
+        result[index] = [np.e**v / sum(np.e**row) for v in row]
+    return result
+
+
+RIGHT_SOFTMAX = {
+    "numpy": by_hand,
+    "loop": in_a_loop,
+    "keras": keras.ops.softmax,
+    "tensorflow": tf.nn.softmax,
+    "scipy": lambda z: scipy.special.softmax(z, axis=-1),
+    "logsumexp": lambda z: np.exp(z - scipy.special.logsumexp(z, axis=-1, keepdims=True)),
+    "a layer": keras.layers.Softmax(),
+}
+
+
+def changing(z):
+    z -= z.max(axis=-1, keepdims=True)
+    return np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+
+
+WRONG_SOFTMAX = {
+    "Not answered": lambda z: None,
+    "write it with def": 3,
+    "first axis": lambda z: by_hand(z, 0),
+    "middle axis": lambda z: by_hand(z, 1),
+    "All numbers together": lambda z: np.exp(z) / np.exp(z).sum(),
+    "those are the powers": np.exp,
+    "divides the logits": lambda z: z / z.sum(-1, keepdims=True),
+    "logarithm": lambda z: np.log(by_hand(z)),
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "hard choice": lambda z: np.eye(z.shape[-1])[z.argmax(-1)],
+    "minus the logits": lambda z: by_hand(-z),
+    "overflow": lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True),
+    "own largest": lambda z: np.exp(z - z.max()) / np.exp(z - z.max()).sum(-1, keepdims=True),
+    "count the axis from the end": lambda z: by_hand(z, 2 if z.ndim == 3 else 0),
+    "changes the array": changing,
+    "has shape (2, 3)": lambda z: z.sum(-1),
+    "stops with NameError": lambda z: np.exp(logits),  # noqa: F821
+    "not an array of numbers": lambda z: "softmax",
+    "axis=-1": lambda z: np.zeros_like(z),
+}
+
+
+RIGHT_HEAD = {
+    "reshape, transpose": lambda s: s.reshape(*s.shape[:2], -1).transpose(0, 2, 1),
+    "transpose, reshape": lambda s: s.transpose(0, 2, 3, 1).reshape(len(s), -1, s.shape[1]),
+    "moveaxis": lambda s: np.moveaxis(s, 1, -1).reshape(2, 6, 4),
+    "einsum": lambda s: np.einsum("bchw->bhwc", s).reshape(2, 6, 4),
+    "keras.ops": lambda s: keras.ops.reshape(keras.ops.transpose(s, (0, 2, 3, 1)), (2, 6, 4)),
+    "layers": lambda s: keras.layers.Permute((2, 1))(keras.layers.Reshape((4, 6))(s)),
+    "a model": keras.Sequential([keras.Input((4, 2, 3)), keras.layers.Reshape((4, 6)), keras.layers.Permute((2, 1))]),
+}
+
+
+WRONG_HEAD = {
+    "Not answered": lambda s: None,
+    "plain reshape": lambda s: s.reshape(2, 6, 4),
+    "halfway": lambda s: s.reshape(2, 4, 6),
+    "down the columns": lambda s: s.transpose(0, 3, 2, 1).reshape(2, 6, 4),
+    "mixed": lambda s: s.transpose(2, 3, 0, 1).reshape(2, 6, 4),
+    "another order": lambda s: s[::-1].transpose(0, 2, 3, 1).reshape(2, 6, 4),
+    "in reverse": lambda s: s[:, ::-1].transpose(0, 2, 3, 1).reshape(2, 6, 4),
+    "has shape (12, 4)": lambda s: s.transpose(0, 2, 3, 1).reshape(-1, 4),
+    "write it with def": np.zeros((2, 6, 4)),
+    "stops with ValueError": lambda s: s.reshape(5, 5),
+    "all its classes": lambda s: np.zeros((2, 6, 4)),
+}
+
+
+def weighted_loss(weight_from="truth", divide="valid", void="out", power=1):
+    """The exercise of notebook 03, right or with a mistake built in."""
+
+    def loss(labels, logits, weights):
+        p = keras.ops.softmax(logits)
+        classes = np.where(labels == 255, 0, labels)
+        truth = np.eye(4, dtype="float32")[classes]
+        truth = truth * (labels != 255)[..., None] if void == "out" else truth
+        cross_entropy = -keras.ops.sum(truth * keras.ops.log(p), axis=-1)
+        share = {"truth": truth, "p": p, "nothing": truth}[weight_from]
+        weight = keras.ops.sum((1 if weight_from == "nothing" else weights) * share, axis=-1) ** power
+        below = {
+            "valid": float((labels != 255).sum()), "all": labels.size, "one": 1, "weights": keras.ops.sum(weight),
+        }[divide]  # fmt: skip
+        return keras.ops.sum(weight * cross_entropy) / below
+
+    return loss
+
+
+def in_numpy(labels, logits, weights):
+    p, valid = by_hand(logits), labels != 255
+    classes = labels[valid]
+    return (weights[classes] * -np.log(p[valid][np.arange(len(classes)), classes])).sum() / max(len(classes), 1)
+
+
+def spoiling(labels, logits, weights):
+    valid = labels != 255
+    labels[~valid] = 0  # in place
+    return in_numpy(np.where(valid, labels, 255), logits, weights)
+
+
+WRONG_WEIGHTED = {
+    "Not answered": lambda labels, logits, weights: None,
+    "write it with def": 3,
+    "has shape (2, 4, 5)": lambda labels, logits, weights: np.zeros(labels.shape),
+    "still comes from the prediction, p: a": weighted_loss("p"),
+    "and nothing is divided": weighted_loss("p", divide="one"),
+    "right weights, but a sum": weighted_loss(divide="one"),
+    "divides by all pixels": weighted_loss(divide="all"),
+    "divides by the sum of the weights": weighted_loss(divide="weights"),
+    "no weight in it": weighted_loss("nothing"),
+    "void counts as class 0: leave": weighted_loss(divide="all", void="in"),
+    "void counts as class 0 above": weighted_loss(void="in"),
+    "void counts as class 0": lambda labels, *rest: labels.__setitem__(labels == 255, 0) or in_numpy(labels, *rest),
+    "minus the loss": lambda *a: -in_numpy(*a),
+    "multiplies once": weighted_loss(power=2),
+    "NaN": lambda *a: np.nan,
+    "sum weight x cross-entropy": lambda *a: 17.0,
+    "stops with KeyError": lambda *a: {}["x"],
+}
+
+
+def dice_loss(absent="out", void="out", twice=2, axes=(0, 1, 2), score=False, total=False, smooth=0):
+    """The exercise of notebook 04, right or with a mistake built in."""
+
+    def loss(labels, p):
+        g = (labels[..., None] == np.arange(p.shape[-1])).astype("float32")
+        if void == "out":
+            p = p * (labels != 255)[..., None]
+        value = 1 - (twice * (p * g).sum(axes) + smooth) / np.maximum((p + g).sum(axes) + smooth, 1e-9)
+        value = value[..., g.sum((0, 1, 2)) > 0] if absent == "out" else value
+        value = value.sum() if total else value.mean()
+        return 1 - value if score else value
+
+    return loss
+
+
+def dice_in_keras(labels, p):
+    valid = keras.ops.cast(labels != 255, "float32")[..., None]
+    g = keras.ops.one_hot(np.where(labels == 255, 0, labels), 3) * valid
+    overlap, both = (keras.ops.sum(t, axis=(0, 1, 2)) for t in (p * valid * g, p * valid + g))
+    present = keras.ops.cast(keras.ops.sum(g, axis=(0, 1, 2)) > 0, "float32")
+    return keras.ops.sum(present * (1 - 2 * overlap / both)) / keras.ops.sum(present)
+
+
+def iou_loss(labels, p):
+    g, p = (labels[..., None] == np.arange(3)).astype(float), p * (labels != 255)[..., None]
+    overlap, both = (p * g).sum((0, 1, 2)), (p + g).sum((0, 1, 2))
+    return (1 - overlap / (both - overlap))[[0, 2]].mean()
+
+
+WRONG_DICE = {
+    "Not answered": lambda labels, p: None,
+    "write it with def": "dice",
+    "has shape (3,)": lambda labels, p: np.zeros(3),
+    "class 1 is absent": dice_loss(absent="in"),
+    "smoothing by 1": dice_loss(smooth=1),
+    "void pixels' probabilities": dice_loss(void="in"),
+    "void is counted, and the absent": dice_loss(absent="in", void="in"),
+    "that is the score": dice_loss(score=True),
+    "loss of IoU": iou_loss,
+    "overlap counts twice": dice_loss(twice=1),
+    "Keep the class axis": dice_loss(axes=None, absent="in"),
+    "One Dice per image": dice_loss(axes=(1, 2)),
+    "a sum over the classes": dice_loss(total=True),
+    "NaN": lambda labels, p: np.nan,
+    "for each class": lambda labels, p: 17.0,
+}

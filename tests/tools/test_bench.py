@@ -1,0 +1,112 @@
+"""tools/bench.py: what it times, the targets it keeps to, and that a missed one is said and ends with 1."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import bench
+import bench_training
+from helpers import pipeline, scenes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_every_target_is_met():
+    command = [sys.executable, "tools/bench.py", "--repeats", "15", "losses", "confusion"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=600)
+    print(ran.stdout)
+    assert ran.returncode == 0, ran.stdout + ran.stderr[-3000:]
+    rows = re.findall(r"^  (\S.*?) +[\d.]+ ms +[\d.]+", ran.stdout, re.M)
+    losses = ["Keras' SparseCategoricalCrossentropy", "CrossEntropy", "CrossEntropy, weighted", "Dice"]
+    assert rows == [*losses, "Sum of CrossEntropy and Dice"] * 2 + ["Keras' MeanIoU", "ConfusionMatrix"] * 2
+    assert (ran.stdout.count(": met"), ran.stdout.count(": missed")) == (5, 0)
+
+
+def waiting(seconds):
+    return lambda: time.sleep(seconds)
+
+
+@pytest.mark.parametrize(("target", "status", "verdict"), [(4.0, 1, "at most 4.00: missed"), (400.0, 0, "400.00: met")])
+def test_a_missed_target_ends_with_1(capsys, monkeypatch, target, status, verdict):
+    monkeypatch.setattr(bench, "start", lambda: None)
+    contenders = {"quick": waiting(0.002), "slow": waiting(0.05)}
+    sections = {
+        "made-up": lambda size: [bench.Section("Waiting", contenders, {"slow": target})],
+        "other": lambda size: pytest.fail("not asked for"),
+    }
+    assert bench.main(["--repeats", "3", "made-up"], sections) == status
+    assert verdict in capsys.readouterr().out
+
+
+def test_one_target_missed_among_several():
+    section = bench.Section("Made up", {}, {"same": 1.0, "better": 1.0, "worse": 1.0})
+    text, met = bench.lines(section, {"unit": 10.0, "same": 10.0, "better": 9.0, "worse": 11.0, "free": 99.0})
+    assert not met and [line.split()[-1] for line in text[1:]] == ["1.00", "met", "met", "missed", "9.90"]
+
+
+def test_contenders_take_turns_and_the_first_turn_does_not_count():
+    turns = []
+    first = iter([0.2, 0, 0, 0])
+    contenders = {"a": lambda: turns.append("a") or time.sleep(next(first)), "b": lambda: turns.append("b")}
+    assert bench.medians(contenders, 3)["a"] < 100
+    assert turns == ["a", "b"] * 4
+
+
+# ---- the section "training" -----------------------------------------------------------------------------------------
+
+
+def test_multiplications_are_counted_by_hand():
+    """A 3x3 convolution 3 -> 2 on 8x8 positions, a transposed 2x2 one 2 -> 5 on 4x4; and backward twice that."""
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.MaxPooling2D(2)(keras.layers.Conv2D(2, 3, padding="same")(image))
+    model = keras.Model(image, keras.layers.Conv2DTranspose(5, 2, strides=2)(x))
+    assert bench_training.multiplications(model) == 3 * 2 * (9 * 3 * 2 * 64 + 4 * 2 * 5 * 16)
+
+
+def test_the_tutorials_network_has_the_weights_it_has_there():
+    """2,058,979 for 3 classes and 160x160 images, says the tutorial's own summary; each class more has 9 x 32 + 1."""
+    network = bench_training.tutorial_network(160, 5)
+    assert network.count_params() == 2_058_979 + 2 * 289 and network.output_shape == (None, 160, 160, 5)
+
+
+def test_the_naive_loop_feeds_what_the_pipeline_does(tmp_path):
+    n = bench_training.BATCH
+    dataset = scenes.make(tmp_path / "set", train=n + 4, test=1, size=32)
+    names = dataset.names("train")[:n]
+    images, labels = next(bench_training.naive_batches(dataset, names, 16))
+    x, y = next(iter(pipeline.evaluation_batches(*dataset.load(names), batch=n, size=16)))
+    np.testing.assert_allclose(images, x, atol=1e-3)
+    assert np.array_equal(labels, y)
+
+
+def test_the_feed_is_timed_over_all_batches():
+    def slow():
+        while True:
+            time.sleep(0.01)
+            yield None
+
+    assert 0.5 < bench_training.feed_rate(slow(), 10) / (bench_training.BATCH * 100) < 1
+
+
+def test_a_report_of_a_tiny_network(tmp_path, monkeypatch):
+    """Every line of the table, on 32x32 images."""
+    dataset = scenes.make(tmp_path / "set", train=bench_training.BATCH + 4, test=1, size=32)
+    monkeypatch.setattr(bench_training.siftflow, "find", lambda: dataset)
+    monkeypatch.setattr(bench_training, "LOOK", 1.0)
+    monkeypatch.setattr(bench_training, "matmul_rate", lambda dtype: 1e12)
+    (section,) = bench_training.sections(bench.Section, 32)
+    measured = bench.medians(section.contenders, 2)
+    assert set(section.targets) <= set(measured) and min(measured.values()) > 0
+    lines = [line for line, _ in section.report(measured)]
+    kernels = next(line for line in lines if "convolutions" in line)
+    assert 0 < int(kernels.split("%")[0]) < 100
+    assert any("images/s" in line and "GFLOP/s" in line for line in lines)
+    assert any("its batches come" in line for line in lines)
+    assert any("live view" in line and "scores" in line for line in lines)

@@ -1,0 +1,321 @@
+"""`make handouts`: each edition holds what it should and nothing else, twice the same, and its pages work offline."""
+
+import filecmp
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pypdf
+import pytest
+
+import exercises
+import handouts
+import notebooks
+
+ROOT = Path(__file__).resolve().parents[2]
+PATHS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+NAMES = [path.stem for path in PATHS]
+
+
+def build(folder, *options):
+    """Run the tool; the seconds it took."""
+    started = time.monotonic()
+    command = [sys.executable, "tools/handouts.py", "--build", str(folder), *options]
+    process = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return time.monotonic() - started, process.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, chromium_path):
+    folder = tmp_path_factory.mktemp("handouts")
+    seconds, _ = build(folder)
+    return folder, seconds
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+def read(built, edition, name):
+    return nbformat.read(built[0] / edition / f"{name}.ipynb", as_version=nbformat.NO_CONVERT)
+
+
+def committed(name):
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+def text(nb):
+    return "\n".join(cell.source for cell in nb.cells)
+
+
+def code(nb):
+    return [cell for cell in nb.cells if cell.cell_type == "code"]
+
+
+# ---- what is in an edition
+
+
+def test_student(built, name):
+    nb, before = read(built, "student", name), committed(name)
+    nbformat.validate(nb)
+    assert all(not cell.outputs and cell.execution_count is None for cell in code(nb))
+    assert [cell.source for cell in code(nb)] == [cell.source for cell in code(before)]
+    ids = [cell.id for cell in before.cells if "solution" not in cell.metadata.get("tags", [])]
+    assert [cell.id for cell in nb.cells] == ids
+    assert "check." in exercises.cell(nb, "exercise").source and exercises.cell(nb, "hint").source
+    assert exercises.solution(before) not in text(nb) and "<summary>Solution" not in text(nb)
+    assert nb.metadata.kernelspec.name == "python3"
+    assert {key for cell in nb.cells for key in cell.metadata} <= {"tags"}
+
+
+def test_instructor(built, name):
+    nb, before = read(built, "instructor", name), committed(name)
+    nbformat.validate(nb)
+    exercise = exercises.cell(nb, "exercise")
+    assert exercise.source == exercises.solved(before)
+    assert exercises.right("".join(output.text for output in exercise.outputs))
+    assert exercises.stub_and_checks(before)[0] in exercises.cell(nb, "solution").source
+    for cell, own in zip(code(nb), code(before), strict=True):
+        if "exercise" not in cell.metadata.get("tags", []):
+            assert (cell.source, cell.outputs, cell.execution_count) == (own.source, own.outputs, own.execution_count)
+    notes = handouts.read_notes(ROOT / "docs" / "teaching" / f"{name}.md")
+    found = {nb.cells[nb.cells.index(cell) - 1].id: cell.source for cell in exercises.cells(nb, "note")}
+    assert found.keys() == {"title" if name == "" else name for name in notes}
+    for at, note in notes.items():
+        shown = re.sub(r"^> ?", "", found[at or "title"], flags=re.M)
+        assert note in shown and "For the teacher." in shown
+    for cell_id, seconds in before.metadata.series.seconds.items():
+        count = next(cell.execution_count for cell in code(before) if cell.id == cell_id)
+        assert (f"[{count}] {seconds} s" in found["title"]) == (seconds >= 5)
+
+
+def test_standalone(built, name, tmp_path, monkeypatch):
+    nb, plain = read(built, "standalone", name), read(built, "student", name)
+    carried = exercises.cells(nb, "carried")
+    assert [c.source for c in nb.cells if c not in carried] == [c.source for c in plain.cells]
+    assert nb.cells.index(carried[-1]) == nb.cells.index(exercises.cell(nb, "setup")) - 1
+    assert all(len(cell.source) < 5e6 for cell in carried), "Jupyter drops the connection at a message of 10 MB"
+    assert (built[0] / "standalone" / f"{name}.ipynb").stat().st_size < 15e6, "Colab opens notebooks up to 20 MB"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    variables = {}
+    for cell in [*carried, carried[0], carried[-1]]:  # running one again does no harm
+        exec(cell.source, variables)
+    (folder,) = tmp_path.iterdir()
+    assert sys.path[0] == str(folder)
+    unpacked = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    assert unpacked == set(handouts.needed(name)) and Path("helpers/unet.py") in unpacked
+    assert all(filecmp.cmp(ROOT / path, folder / path, shallow=False) for path in unpacked)
+
+
+def test_the_trained_network_is_carried_where_it_is_used():
+    for name in NAMES:
+        uses = "training.pretrained(" in text(committed(name))
+        assert (Path("data/checkpoints/siftflow_cpu.npz") in handouts.needed(name)) == uses
+
+
+def test_nbgrader(built, name):
+    """More of it, through nbgrader itself, in test_grading.py."""
+    nb = read(built, "nbgrader", name)
+    marked = [cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    assert marked and all("### BEGIN HIDDEN TESTS" in cell.source for cell in marked)
+    assert exercises.solution(committed(name)) in exercises.cell(nb, "exercise").source
+    assert exercises.cells(nb, "carried")
+    assert (built[0] / "nbgrader" / "nbgrader_config.py").exists()
+
+
+@pytest.mark.parametrize("edition", ["student", "instructor"])
+def test_a_folder_to_hand_out(built, edition):
+    """All that a notebook or the page beside it names is in the folder, and nothing else is."""
+    folder = built[0] / edition
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    pages = {f"{name}.{kind}" for name in NAMES for kind in ("ipynb", "html", "pdf")}
+    assert found == pages | {"README.md", "requirements.txt"} | {path.as_posix() for path in handouts.needed()}
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    cells = [cell for path in folder.glob("*.ipynb") for cell in nbformat.read(path, as_version=4).cells]
+    prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", "\n".join([readme, *prose])):
+        assert (folder / link).exists(), link
+    assert "requirements.txt" in readme and "## Troubleshooting" in readme
+
+
+def test_badges_and_addresses_stay_behind(tmp_path):
+    """A handout opens itself, not the repository's notebook."""
+    import badges
+
+    nb = committed("01_per_pixel_softmax")
+    badges.in_notebook(nb, "01_per_pixel_softmax", "someone/per-pixel@main")
+    assert "someone" in text(nb)
+    for made in (handouts.student(nb), handouts.instructor(nb, {"": ""}), handouts.standalone(nb, "01")):
+        assert "someone" not in text(made)
+
+
+# ---- the tool
+
+
+def test_within_ten_minutes(built):
+    assert built[1] < 300
+
+
+def test_twice_the_same(built, tmp_path):
+    """Byte for byte, the notebooks, the pages and what lies beside them. (A PDF holds the time when it was printed.)"""
+    build(tmp_path, "--no-pdf")
+    files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 4 * len(NAMES)
+    same, other, missing = filecmp.cmpfiles(tmp_path, built[0], files, shallow=False)
+    assert not other and not missing
+
+
+def test_without_chromium_there_is_html_and_a_word(tmp_path):
+    (tmp_path / "empty").mkdir()
+    env = {**os.environ, "PATH": str(tmp_path / "empty"), "CHROMIUM": ""}
+    command = [sys.executable, "tools/handouts.py", "--build", str(tmp_path / "build"), "--only", "01"]
+    process = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "No PDFs" in process.stdout and "apt-get install chromium" in process.stdout
+    assert (tmp_path / "build" / "student" / "01_per_pixel_softmax.html").exists()
+    assert not list(tmp_path.rglob("*.pdf"))
+
+
+def test_a_notebook_that_was_changed_and_not_run_is_refused(tmp_path):
+    nb = committed("01_per_pixel_softmax")
+    code(nb)[-1].source += "\n# another"
+    path = tmp_path / "01_per_pixel_softmax.ipynb"
+    nbformat.write(nb, path)
+    with pytest.raises(notebooks.Stopped, match="01_per_pixel_softmax.ipynb changed since it was run: `make execute`"):
+        handouts.build([path], tmp_path / "build", None)
+
+
+# ---- pages, with the network cut off
+
+
+@pytest.fixture(scope="module")
+def offline(chromium):
+    """A page that reports what goes wrong, in a browser that reaches nothing but files."""
+    context = chromium.new_context(viewport={"width": 1100, "height": 900})
+    wrong = []
+
+    def route(request):
+        if request.request.url.startswith(("file:", "data:")):
+            request.continue_()
+        else:
+            wrong.append(request.request.url)
+            request.abort()
+
+    context.route("**/*", route)
+    page = context.new_page()
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield page, wrong
+    context.close()
+
+
+@pytest.mark.parametrize("edition", ["student", "instructor"])
+def test_a_page_works_offline(built, offline, edition, name):
+    page, wrong = offline
+    wrong.clear()
+    page.goto((built[0] / edition / f"{name}.html").as_uri())
+    page.wait_for_load_state("networkidle")
+    assert not wrong
+    sizes = page.eval_on_selector_all("img", "pictures => pictures.map(p => [p.naturalWidth, p.alt])")
+    assert all(width > 0 and alt for width, alt in sizes)
+    outputs = [output for cell in code(read(built, edition, name)) for output in cell.outputs]
+    shown = sum("image/png" in o.get("data", {}) or "<img" in o.get("data", {}).get("text/html", "") for o in outputs)
+    assert len(sizes) == shown
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than the window"
+    assert page.locator("h1").first.inner_text().startswith(name[:2])
+
+
+def test_formulas_need_no_script():
+    """They are written in letters, since MathJax comes from the network: no page and no notebook may need it."""
+    for name in NAMES:
+        prose = "\n".join(cell.source for cell in committed(name).cells if cell.cell_type == "markdown")
+        assert not re.search(r"\$[^$\n]+\$|\\\(|\\\[|\\begin\{", re.sub(r"`[^`]*`", "", prose)), name
+
+
+def test_no_page_needs_a_file_beside_it():
+    """Pictures of outputs are in the page; one that a text named by its path would be missing from it."""
+    for name in NAMES:
+        prose = "\n".join(cell.source for cell in committed(name).cells if cell.cell_type == "markdown")
+        assert not re.search(r"!\[[^]]*\]\((?!https?:)|<img[^>]*src=.(?!https?:)", prose), name
+
+
+def test_the_animation_plays_offline(built, offline):
+    page, _ = offline
+    page.goto((built[0] / "instructor" / "02_reshape_vs_permute.html").as_uri())
+    picture = page.locator("img[src^='data:image/gif']")
+    picture.scroll_into_view_if_needed()
+    frames = set()
+    for _ in range(30):
+        frames.add(picture.screenshot())
+        if len(frames) >= 3:
+            break
+        page.wait_for_timeout(200)
+    assert len(frames) >= 3
+
+
+def test_a_hint_unfolds(built, offline):
+    page, _ = offline
+    page.goto((built[0] / "student" / "01_per_pixel_softmax.html").as_uri())
+    hint = page.locator("details", has_text="Hint")
+    assert not hint.locator("ol").is_visible()
+    hint.locator("summary").click()
+    assert hint.locator("ol").is_visible()
+
+
+def test_every_question_is_set_off(built, name):
+    """A paragraph that asks for a prediction or a diagnosis has a box, and on paper lines to write on."""
+    source = (built[0] / "student" / f"{name}.html").read_text(encoding="utf-8")
+    asking = [
+        p for p in re.findall(r"<p(?: [^>]*)?>.*?</p>", source, re.S) if re.search(r"<strong>([Pp]redict|Your diag)", p)
+    ]
+    assert len(asking) >= 4
+    assert all(paragraph.startswith('<p class="predict">') for paragraph in asking)
+
+
+# ---- paper
+
+
+def figures(pdf):
+    """The sizes of the pictures on each page, in the order they were made."""
+    return [[image.image.size for image in page.images] for page in pdf.pages]
+
+
+@pytest.mark.parametrize("edition", ["student", "instructor"])
+def test_the_print(built, edition, name):
+    pdf = pypdf.PdfReader(built[0] / edition / f"{name}.pdf")
+    pages = [page.extract_text() for page in pdf.pages]
+    for number, words in enumerate(pages, start=1):
+        assert f"{number} / {len(pages)}" in words, "the page's number"
+    width, height = pdf.pages[0].mediabox[2:]
+    assert (round(width), round(height)) == (595, 842), "A4"
+    title = notebooks.title(committed(name), name)
+    assert title.split(" · ")[0] in pages[0]
+    assert "Hint" in "".join(pages)
+
+
+def test_no_picture_is_cut_in_two(built, name, tmp_path):
+    """A picture that runs over a page's end is printed on both pages; here each is on one."""
+    printed = [size for page in figures(pypdf.PdfReader(built[0] / "instructor" / f"{name}.pdf")) for size in page]
+    outputs = [output for cell in code(read(built, "instructor", name)) for output in cell.outputs]
+    pictures = [o.data["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+    movies = sum("data:image/gif" in o.get("data", {}).get("text/html", "") for o in outputs)
+    assert len(printed) == len(pictures) + movies
+
+
+def test_that_test_would_notice(built, tmp_path, chromium_path):
+    """A picture higher than a page has to be cut, and counts twice."""
+    name = "01_per_pixel_softmax"
+    source = (built[0] / "instructor" / f"{name}.html").read_text(encoding="utf-8")
+    high = (
+        "<style>@media print { .jp-RenderedImage img { height: 400mm; max-height: none !important; } }</style></head>"
+    )
+    handouts.print_pdf(chromium_path, source.replace("</head>", high), tmp_path / "cut.pdf")
+    cut = sum(map(len, figures(pypdf.PdfReader(tmp_path / "cut.pdf"))))
+    assert cut > sum(map(len, figures(pypdf.PdfReader(built[0] / "instructor" / f"{name}.pdf"))))

@@ -1,0 +1,97 @@
+"""tools/search.py: an experiment is the recipe but for what it changes, and leaves one line in the log."""
+
+import csv
+import dataclasses
+import shlex
+
+import keras
+import numpy as np
+import pytest
+
+import search
+from helpers import siftflow, training
+from helpers.engine.muon import Muon
+from helpers.training import Recipe
+from test_training import data  # noqa: F401
+
+TINY = ["size=16", "filters=2", "depth=2", "batch=4", "epochs=2", "precision=float32"]
+
+
+def experiment(data, tmp_path, *settings):  # noqa: F811
+    log = tmp_path / "log.csv"
+    search.main(["--data", str(data), "--what", "a test", "--log", str(log), "--keep", str(tmp_path), *TINY, *settings])
+    with log.open() as rows:
+        return list(csv.DictReader(rows))
+
+
+def test_each_experiment_leaves_a_line_that_can_be_repeated(data, tmp_path):  # noqa: F811
+    experiment(data, tmp_path)
+    rows = experiment(data, tmp_path, "stem=2")
+    assert [row["look"] for row in rows] == ["flip", "plain", "flip, two sizes"] * 2
+    assert rows[0]["what"] == "a test" and rows[0]["epochs"] == "2"
+    assert 0 <= float(rows[0]["pixel_accuracy"]) <= 100 and 0 <= float(rows[0]["mean_iou"]) <= 100
+    words = shlex.split(rows[3]["command"])
+    assert words[:2] == ["python", "tools/search.py"] and words[-1] == "stem=2" and str(data) not in words
+    (tmp_path / "elsewhere").mkdir()
+    again = experiment(data, tmp_path / "elsewhere", "stem=2")
+    assert [again[0][name] for name in search.SCORES] == [rows[3][name] for name in search.SCORES]
+
+
+def test_what_was_trained_once_is_not_trained_again(data, tmp_path, monkeypatch):  # noqa: F811
+    first = experiment(data, tmp_path)
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
+    assert [experiment(data, tmp_path)[3][name] for name in search.SCORES] == [first[0][name] for name in search.SCORES]
+
+
+def test_the_averages_are_scored_where_there_are_any(data, tmp_path, monkeypatch):  # noqa: F811
+    scored, evaluate = [], training.evaluate
+    monkeypatch.setattr(training, "evaluate", lambda model, *a, **k: scored.append(model) or evaluate(model, *a, **k))
+    experiment(data, tmp_path, "average=0.9")
+    model = scored[-1]
+    averages = model.optimizer._model_variables_moving_average
+    for weight, average in zip(model.trainable_variables, averages, strict=True):
+        np.testing.assert_array_equal(weight, average)
+
+
+def test_an_unknown_setting_is_refused(data, tmp_path, capsys):  # noqa: F811
+    with pytest.raises(SystemExit):
+        experiment(data, tmp_path, "filter=3")
+    assert "filter is no setting; there are size, filters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings", [{}, {"stem": 2}, {"filters": 8, "depth": 2}])
+def test_without_changes_the_network_is_the_recipes(settings):
+    trial = search.Trial(size=32, **settings)
+    recipe = Recipe(**{field.name: getattr(trial, field.name) for field in dataclasses.fields(Recipe)})
+    keras.utils.set_random_seed(0)
+    ours = trial.network(siftflow.N_CLASSES)
+    keras.utils.set_random_seed(0)
+    recipes = recipe.network(siftflow.N_CLASSES)
+    images = np.random.RandomState(0).randint(0, 256, (1, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(ours(images), recipes(images), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"block": "residual"}, {"norm": "group", "filters": 8}, {"up": "bilinear"}, {"widest": 8}, {"dropout": 0.5}],
+)
+def test_a_changed_network_is_another(settings):
+    base = {"size": 32, "filters": 8, "depth": 2}
+    changed = search.Trial(**{**base, **settings}).network(5)
+    plain = search.Trial(**base).network(5)
+    assert changed.output_shape == plain.output_shape == (None, 32, 32, 5)
+    assert [type(layer) for layer in changed.layers] != [type(layer) for layer in plain.layers] or (
+        changed.count_params() != plain.count_params()
+    )
+
+
+def test_other_optimizers_and_losses():
+    counts = np.arange(1, 6)
+    assert search.Trial(dice=1).loss(counts).name == "sum"
+    constant = search.Trial(schedule="constant", learning_rate=0.01, warm_up=0.1).optimizer(100)
+    rates = [float(constant._learning_rate(step)) for step in (0, 5, 10, 99)]
+    assert rates == pytest.approx([0, 0.005, 0.01, 0.01]) and not constant.use_ema
+    averaged = search.Trial(average=0.9).optimizer(100)
+    assert averaged.use_ema and averaged.ema_momentum == 0.9
+    assert averaged.weight_decay == search.Trial().optimizer(100).weight_decay
+    assert type(averaged) is keras.optimizers.AdamW and type(search.Trial(step="muon").optimizer(9)) is Muon
