@@ -1,7 +1,7 @@
 """The 33 classes of SiftFlow: their names in the order of their labels, and how often they occur.
 
-In memory a label is 0-32, or 255, `VOID`, where the annotators left the pixel unlabelled. Void pixels count for nothing:
-not in a loss, not in a score.
+In memory a label is 0-32, or 255, `VOID`, where the annotators left the pixel unlabelled. Void pixels count for
+nothing: not in a loss, not in a score.
 
 Needs NumPy.
 """

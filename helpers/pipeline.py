@@ -1,25 +1,52 @@
-"""From a data set to batches: hold out validation images, shuffle, crop, flip, resize.
+"""From a data set to batches: hold out validation images, shuffle, crop, mirror, jitter the light, resize.
 
-Images and labels stay uint8 until the last moment. Every image is cropped, mirrored and relit by random numbers that
-depend only on the seed and on its place in the stream: the same seed gives the same batches, from any epoch on.
+Images and labels stay uint8 until the last moment. The random numbers of every crop, mirror and jitter depend only on
+the seed and on the image's place in the stream: the same seed gives the same batches, from any epoch on.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 VALIDATION_SHARE = 248 / 2486  # of the training images: 248 of SiftFlow's
 
 
-def split(dataset, seed=0):
-    """Divides the training images into those to learn from and those to watch; the test images are not touched.
+class Part(NamedTuple):
+    """Some images of a data set, loaded.
+
+    Attributes:
+        names: a sorted list of n names.
+        images: uint8 (n, row, col, RGB). labels: uint8 (n, row, col), classes or 255 for void.
+    """
+
+    names: list
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def load(dataset, seed=0):
+    """Loads the training images, each of them once, and holds some out; the test images are not touched.
+
+    Returns:
+        Two `Part`s: the images to learn from, and those to validate on, 2,238 and 248 for SiftFlow; see `held_out`.
+    """
+    names = dataset.names("train")
+    images, labels = dataset.load(names)
+    out = held_out(names, images, seed)
+    validation = Part([n for n, is_out in zip(names, out, strict=True) if is_out], images[out], labels[out])
+    kept = np.flatnonzero(~out)
+    for at, i in enumerate(kept):  # in place: a second copy of SiftFlow would take 600 MB more
+        images[at], labels[at] = images[i], labels[i]
+    return Part([names[i] for i in kept], images[: len(kept)], labels[: len(kept)]), validation
+
+
+def held_out(names, images, seed=0):
+    """Chooses the images to validate on: bool (n,), true for a tenth of them.
 
     Each kind of scene (the name before the underscore) gives its share. Photographs that are nearly the same, such as
     two frames of one scene, stay on one side, or validation would reward memory.
-
-    Returns:
-        (names to train on, names to validate on): two sorted lists, 2,238 and 248 for SiftFlow.
     """
-    names = dataset.names("train")
-    group = _near_duplicate_groups(dataset.load(names)[0])
+    group = _near_duplicate_groups(images)
     kind = [names[g].split("_")[0] for g in group]  # a group counts under its first image's kind
     kinds = sorted(set(kind))
     wanted = np.array([kind.count(k) for k in kinds]) * VALIDATION_SHARE
@@ -27,16 +54,13 @@ def split(dataset, seed=0):
     short = round(len(names) * VALIDATION_SHARE) - quota.sum()
     quota[np.argsort(quota - wanted, kind="stable")[:short]] += 1  # the largest remainders are rounded up
     left = dict(zip(kinds, quota, strict=True))
-    held_out = set()
+    out = np.zeros(len(names), bool)
     for g in np.random.RandomState(seed).permutation(np.unique(group)):
-        members = np.flatnonzero(group == g)
-        if left[kind[g]] >= len(members):
-            left[kind[g]] -= len(members)
-            held_out.update(members)
-    return (
-        [name for i, name in enumerate(names) if i not in held_out],
-        [name for i, name in enumerate(names) if i in held_out],
-    )
+        members = group == g
+        if left[kind[g]] >= members.sum():
+            left[kind[g]] -= members.sum()
+            out |= members
+    return out
 
 
 def training_batches(images, labels, *, batch, size, epochs, seed=0, first_epoch=0, scale=1.6, light=0.2):
@@ -46,13 +70,13 @@ def training_batches(images, labels, *, batch, size, epochs, seed=0, first_epoch
         images, labels: uint8 (n, row, col, RGB) and (n, row, col), as `SiftFlow.load` gives them.
         size: rows and columns of the images that come out.
         scale: each image is cropped to a random 1/scale … 1 of its sides and resized, which enlarges it up to `scale`.
-        light: contrast is changed by up to this share, brightness by up to half of it.
+        light: the jitter of the light: contrast changes by up to this share, brightness by up to half of it.
         first_epoch: where to start, to go on with a run that was interrupted: the batches are those it would have had.
 
     Returns:
         A `tf.data.Dataset` of images float32 (batch, size, size, RGB), 0-255, and labels int32 (batch, size, size).
     """
-    import tensorflow as tf  # here, so that `split` works without it
+    import tensorflow as tf  # here, so that `load` works without it
 
     n = len(images)
     if n < batch:

@@ -82,7 +82,7 @@ class SiftFlow:
     def names(self, split):
         """The sorted names of the "train" or "test" images; the two fully void training images are left out."""
         if split not in ("train", "test"):
-            raise ValueError(f'split is {split!r}; it is "train" or "test". (Validation: helpers.pipeline.split.)')
+            raise ValueError(f'split is {split!r}; it is "train" or "test". (Validation: helpers.pipeline.load.)')
         is_test = split == "test"
         return [n for n in sorted(self._images) if (n in self._test) == is_test and n not in FULLY_VOID]
 

@@ -1,6 +1,6 @@
 """The U-Net of Ronneberger, Fischer and Brox (MICCAI 2015, arXiv 1505.04597), as its figure shows it.
 
-The left arm halves the map four times and doubles the channels; the right arm climbs back, and at each floor sees
+The left arm halves the map four times and doubles the channels; the right arm climbs back, and at each level sees
 again, through a skip connection, the sharp map the left arm had there. A 1x1 convolution at the end gives every pixel
 its logits.
 
@@ -9,7 +9,9 @@ input's size; batch normalisation after each convolution; fewer filters (16 at t
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
+
+from helpers.engine.normalisation import BatchNormalization
 
 
 def unet(input_shape, n_classes, filters=16, depth=4, stem=1):
@@ -19,9 +21,9 @@ def unet(input_shape, n_classes, filters=16, depth=4, stem=1):
         input_shape: (rows, cols, channels); rows and cols divisible by ``stem * 2 ** depth``. Images range over 0-255:
             the network scales them itself.
         n_classes: classes to tell apart. Void is not one of them.
-        filters: channels on the top floor; each floor down has twice as many.
-        depth: floors below the top one.
-        stem: above 1, the top floor is that much coarser than the image: each patch of stem x stem pixels becomes one
+        filters: channels at the top level; each level down has twice as many.
+        depth: levels below the top one.
+        stem: above 1, the top level is that much coarser than the image: each patch of stem x stem pixels becomes one
             position, and the logits are enlarged at the end. A quarter of the work at 2, which pays for more filters.
 
     Returns:
@@ -35,7 +37,7 @@ def unet(input_shape, n_classes, filters=16, depth=4, stem=1):
     if rows is None or cols is None or rows % unit or cols % unit:
         patches = f", after a stem of {stem}x{stem}" if stem > 1 else ""
         raise ValueError(
-            f"A U-Net {depth} floors deep halves its input {depth} times{patches}, so rows and cols must be multiples "
+            f"A U-Net {depth} levels deep halves its input {depth} times{patches}, so rows and cols must be multiples "
             f"of {unit}, and {rows}x{cols} is not. Resize the images to the next multiple, or take a smaller depth."
         )
     image = keras.Input(input_shape, name="image")
@@ -44,17 +46,17 @@ def unet(input_shape, n_classes, filters=16, depth=4, stem=1):
         x = convolution(x, filters, stem, strides=stem, name="stem")
 
     skips = []
-    for floor in range(depth):  # down: look, remember, halve
-        x = two_convolutions(x, filters * 2**floor, name=f"down{floor}")
+    for level in range(depth):  # down: look, remember, halve
+        x = two_convolutions(x, filters * 2**level, name=f"down{level}")
         skips.append(x)
-        x = layers.MaxPooling2D(2, name=f"down{floor}_halve")(x)
+        x = layers.MaxPooling2D(2, name=f"down{level}_halve")(x)
 
     x = two_convolutions(x, filters * 2**depth, name="bottom")
 
-    for floor in reversed(range(depth)):  # up: double, recall, look again
-        x = layers.Conv2DTranspose(filters * 2**floor, 2, strides=2, name=f"up{floor}_double")(x)
-        x = layers.Concatenate(name=f"up{floor}_recall")([skips[floor], x])
-        x = two_convolutions(x, filters * 2**floor, name=f"up{floor}")
+    for level in reversed(range(depth)):  # up: double, recall, look again
+        x = layers.Conv2DTranspose(filters * 2**level, 2, strides=2, name=f"up{level}_double")(x)
+        x = layers.Concatenate(name=f"up{level}_recall")([skips[level], x])
+        x = two_convolutions(x, filters * 2**level, name=f"up{level}")
 
     # One linear map shared by all pixels. float32 whatever the policy: a loss needs the digits float16 drops.
     logits = layers.Conv2D(n_classes, 1, dtype="float32", name="logits")(x)
@@ -76,37 +78,3 @@ def convolution(x, filters, size, name, strides=1):
     # Keras' default momentum of 0.99 would need hundreds of steps before validation shows what was learned.
     x = BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=name)(x)
-
-
-@keras.saving.register_keras_serializable(package="per_pixel")
-class BatchNormalization(layers.BatchNormalization):
-    """Keras' layer, computed in one kernel where TensorFlow has one: a training step takes two thirds of the time.
-
-    Keras spells the normalisation out in a dozen operations, each of which reads and writes the whole map, in float32
-    whatever the policy. The results are the same but for rounding.
-    """
-
-    def call(self, inputs, training=None, mask=None):
-        training = bool(training) and self.trainable
-        by_keras = [  # what the kernel does not do
-            keras.backend.backend() != "tensorflow",
-            len(inputs.shape) != 4,
-            mask is not None,
-            getattr(self, "renorm", False),  # which Keras 3.13 does not have
-            training and self.synchronized,
-            not (self.scale and self.center),
-        ]
-        if any(by_keras):
-            return super().call(inputs, training=training, mask=mask)
-        import tensorflow as tf
-
-        moving = {} if training else {"mean": self.moving_mean + 0.0, "variance": self.moving_variance + 0.0}
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, self.gamma + 0.0, self.beta + 0.0, **moving, epsilon=self.epsilon, is_training=training
-        )
-        if training:
-            n = ops.cast(ops.size(inputs) / inputs.shape[-1], "float32")
-            variance = variance * (n - 1) / n  # the kernel's is that of the population the batch was drawn from
-            for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                average.assign(average * self.momentum + new * (1 - self.momentum))
-        return ops.cast(outputs, self.compute_dtype)

@@ -1,9 +1,6 @@
 """helpers.losses: values and gradients against NumPy in float64, void without a say, and clear refusals."""
 
 import ast
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -13,6 +10,7 @@ import tensorflow as tf
 
 from helpers import losses
 from helpers.losses import CrossEntropy, Dice, Sum
+from support.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCE = "Labels must be whole numbers"
@@ -504,16 +502,6 @@ def test_unknown_scheme_is_refused():
 
 
 # ---- other devices, other backends ----------------------------------------------------------------------------------
-
-
-def python(code, *arguments, **environment):
-    """What a fresh interpreter prints; its errors are ours, and waiting for ever is one."""
-    ran = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    return ran.stdout
 
 
 @pytest.fixture(scope="module")

@@ -15,26 +15,35 @@ TWINS = [("mountain_sclos4", "mountain_sharp59"), ("insidecity_urb992", "tallbui
 class Loaded:
     """A data set whose images were read beforehand."""
 
-    def __init__(self, train, images, test=()):
-        self._names, self.images = {"train": list(train), "test": list(test)}, images
+    def __init__(self, train, images, labels=None, test=()):
+        self._names, self.images, self.labels = {"train": list(train), "test": list(test)}, images, labels
+        self.loaded = []
 
     def names(self, split):
         return self._names[split]
 
     def load(self, names):
         assert names in ("train", self._names["train"]), "the split must not look at test images"
-        return self.images, None
+        self.loaded.extend(self._names["train"])
+        return self.images.copy(), self.labels.copy()
+
+
+def split(data, seed):
+    """The names to train on, and those to validate on."""
+    names = data.names("train")
+    out = pipeline.held_out(names, data.images, seed)
+    return [n for n, o in zip(names, out, strict=True) if not o], [n for n, o in zip(names, out, strict=True) if o]
 
 
 @pytest.fixture(scope="module")
 def real(siftflow_root):
     dataset = SiftFlow(siftflow_root)
-    return Loaded(dataset.names("train"), dataset.load("train")[0], dataset.names("test"))
+    return Loaded(dataset.names("train"), *dataset.load("train"), dataset.names("test"))
 
 
 @pytest.fixture(scope="module")
 def real_splits(real):
-    return {seed: pipeline.split(real, seed) for seed in range(3)}
+    return {seed: split(real, seed) for seed in range(3)}
 
 
 def made_up(n=200, twins=((3, 4), (10, 51), (51, 120))):
@@ -75,19 +84,30 @@ def test_real_twins_stay_together(real, real_splits, seed):
 
 
 def test_real_split_depends_on_the_seed(real, real_splits):
-    assert pipeline.split(real, 0) == real_splits[0] != real_splits[1] != real_splits[2]
+    assert split(real, 0) == real_splits[0] != real_splits[1] != real_splits[2]
 
 
 def test_split_of_made_up_images():
     data = made_up()
-    splits = [pipeline.split(data, seed) for seed in range(12)]
+    splits = [split(data, seed) for seed in range(12)]
     for train, validation in splits:
         assert sorted(train + validation) == data.names("train") and len(validation) == round(200 * 248 / 2486)
         for family in (("coast_0003", "coast_0004"), ("coast_0010", "coast_0051", "forest_0120")):
             assert len({name in validation for name in family}) == 1  # a chain of near-duplicates, too
-    assert pipeline.split(data, 0) == splits[0]
+    assert split(data, 0) == splits[0]
     assert len({tuple(validation) for _, validation in splits}) == 12
     assert any("coast_0004" in validation for _, validation in splits)
+
+
+def test_each_image_is_loaded_once_and_stays_with_its_name_and_label():
+    data = made_up()
+    data.labels = np.arange(len(data.images), dtype="uint8")[:, None, None] * np.ones((1, 32, 32), "uint8")
+    parts = pipeline.load(data, seed=1)
+    assert data.loaded == data.names("train"), "nothing is decoded twice"
+    assert tuple(part.names for part in parts) == split(data, 1)
+    for part in parts:
+        at = [data.names("train").index(name) for name in part.names]
+        assert np.array_equal(part.images, data.images[at]) and np.array_equal(part.labels, data.labels[at])
 
 
 # ---- training batches -----------------------------------------------------------------------------------------------

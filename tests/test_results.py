@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import metrics, training
+from helpers import metrics, runs
+from helpers.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-RECORD = training.recorded("siftflow_cpu.json")
+RECORD = runs.recorded("siftflow_cpu.json")
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
 
 
@@ -47,7 +48,7 @@ def test_it_reaches_what_it_is_for():
 
 def test_its_command_says_what_the_record_says():
     parser = argparse.ArgumentParser()
-    training.Recipe.add_arguments(parser)
+    Recipe.add_arguments(parser)
     words = shlex.split(RECORD["command"])
     recipe, _ = parser.parse_known_args(words)
     assert vars(recipe) == RECORD["recipe"]
@@ -65,7 +66,7 @@ def test_the_pages_publish_it(page, begins):
 
 def test_the_table_of_experiments_is_that_of_the_log():
     with (ROOT / "results" / "experiments.csv").open(newline="") as log:
-        logged = [row for row in csv.DictReader(log) if row["look"] == "flip"]
+        logged = [row for row in csv.DictReader(log) if row["test_time_augmentation"] == "flip"]
     known = {
         (
             row["epochs"],
@@ -84,7 +85,7 @@ def test_the_table_of_experiments_is_that_of_the_log():
 
 
 def test_the_same_minutes_were_no_more_for_ours_and_are_published():
-    ours, tutorial = (training.recorded(f"{name}_25min.json") for name in ("siftflow", "tutorial"))
+    ours, tutorial = (runs.recorded(f"{name}_25min.json") for name in ("siftflow", "tutorial"))
     assert 20 <= ours["minutes"] <= tutorial["minutes"] and tutorial["minutes"] >= 25
     assert ours["profile"]["device"] == tutorial["profile"]["device"]
     assert ours["images"]["train"] == tutorial["images"]["train"] == RECORD["images"]["train"]

@@ -11,17 +11,19 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from helpers import losses, metrics, pipeline, scenes, siftflow, training
+from helpers import losses, metrics, pipeline, scenes, siftflow
+from helpers.engine import hardware
+from helpers.recipe import Recipe
 from helpers.viz import live
 
-BATCH = training.Recipe().batch
+BATCH = Recipe().batch
 LOOK = 40.0  # seconds of training under the live view
 KERNELS = ("Conv2D", "MatMul", "BatchMatMul", "Einsum")  # in the names of TensorFlow's operations
 
 
 def compiled(model, scores=()):
-    """As `helpers.training.run` compiles it."""
-    recipe = training.Recipe()
+    """As `helpers.runs.run` compiles it."""
+    recipe = Recipe()
     loss = recipe.loss(siftflow.TRAIN_PIXELS)
     model.compile(recipe.optimizer(10**6), loss, metrics=list(scores), jit_compile=False)
     return model
@@ -163,8 +165,8 @@ def view_share(model, images, labels, x, y):
 
 def sections(section, size):
     """`section` is bench.Section. One section, all of whose contenders take turns."""
-    recipe = training.Recipe(size=size)
-    profile = training.choose_profile(recipe, siftflow.N_CLASSES)
+    recipe = Recipe(size=size)
+    profile = hardware.choose_profile(recipe, siftflow.N_CLASSES)
     try:
         dataset = siftflow.find()
     except siftflow.SiftFlowError:

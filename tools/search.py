@@ -2,7 +2,7 @@
 
 python tools/search.py --what "half resolution, twice the filters" stem=2 filters=32 epochs=13
 
-Settings are the fields of `Trial`: those of `helpers.training.Recipe`, and more that may be tried. The test images are
+Settings are the fields of `Experiment`: those of `helpers.Recipe`, and more that may be tried. The test images are
 not touched. An interrupted experiment goes on when the command is repeated.
 """
 
@@ -19,8 +19,9 @@ import keras
 from keras import layers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from helpers import losses, metrics, pipeline, siftflow, training
+from helpers import losses, metrics, pipeline, predict, runs, siftflow
 from helpers.engine.muon import Muon
+from helpers.recipe import Recipe
 from helpers.unet import BatchNormalization
 
 LOG = Path(__file__).resolve().parent.parent / "results" / "experiments.csv"
@@ -28,7 +29,7 @@ SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial(training.Recipe):
+class Experiment(Recipe):
     """A recipe, and what else may be tried.
 
     The defaults are those of the first recipe, whatever `Recipe` has become since: so the commands in the log go on to
@@ -51,7 +52,7 @@ class Trial(training.Recipe):
     block: str = "plain"  # or "residual" (He et al., CVPR 2016)
     norm: str = "batch"  # or "group" (Wu and He, ECCV 2018)
     up: str = "transpose"  # or "bilinear", "nearest": enlarged, then a 1x1 convolution
-    widest: int = 10**6  # no floor has more filters
+    widest: int = 10**6  # no level has more filters
     dropout: float = 0.0  # at the bottom
     dice: int = 0  # 1: a Dice loss is added
     average: float = 0.0  # momentum of a running average of the weights, which is then what is scored
@@ -77,25 +78,25 @@ class Trial(training.Recipe):
 
     def network(self, n_classes):
         """The network of `helpers.unet`, rebuilt with the settings above."""
-        filters = [min(self.filters * 2**floor, self.widest) for floor in range(self.depth + 1)]
+        filters = [min(self.filters * 2**level, self.widest) for level in range(self.depth + 1)]
         image = keras.Input((self.size, self.size, 3))
         x = layers.Rescaling(1 / 127.5, offset=-1)(image)
         if self.stem > 1:
             x = self._convolution(x, filters[0], self.stem, self.stem)
         skips = []
-        for floor in range(self.depth):
-            x = self._block(x, filters[floor])
+        for level in range(self.depth):
+            x = self._block(x, filters[level])
             skips.append(x)
             x = layers.MaxPooling2D(2)(x)
         x = self._block(x, filters[-1])
         if self.dropout:
             x = layers.SpatialDropout2D(self.dropout, seed=self.seed)(x)
-        for floor in reversed(range(self.depth)):
+        for level in reversed(range(self.depth)):
             if self.up == "transpose":
-                x = layers.Conv2DTranspose(filters[floor], 2, strides=2)(x)
+                x = layers.Conv2DTranspose(filters[level], 2, strides=2)(x)
             else:
-                x = layers.UpSampling2D(2, interpolation=self.up)(layers.Conv2D(filters[floor], 1)(x))
-            x = self._block(layers.Concatenate()([skips[floor], x]), filters[floor])
+                x = layers.UpSampling2D(2, interpolation=self.up)(layers.Conv2D(filters[level], 1)(x))
+            x = self._block(layers.Concatenate()([skips[level], x]), filters[level])
         logits = layers.Conv2D(n_classes, 1, dtype="float32", name="logits")(x)
         if self.stem > 1:
             logits = layers.UpSampling2D(self.stem, interpolation="bilinear", dtype="float32")(logits)
@@ -125,25 +126,25 @@ def main(arguments=None):
     parser.add_argument("--keep", type=Path, default=Path("build/search"), help="where its checkpoint goes")
     parser.add_argument("settings", nargs="*", help="such as filters=32")
     given = parser.parse_args(arguments)
-    types = {field.name: field.type for field in dataclasses.fields(Trial)}
+    types = {field.name: field.type for field in dataclasses.fields(Experiment)}
     pairs = [setting.partition("=")[::2] for setting in given.settings]
     if unknown := [name for name, _ in pairs if name not in types]:
         parser.error(f"{unknown[0]} is no setting; there are {', '.join(types)}")
-    trial = Trial(**{name: types[name](value) for name, value in pairs})
+    trial = Experiment(**{name: types[name](value) for name, value in pairs})
 
     checkpoint = given.keep / (hashlib.sha256(repr(trial).encode()).hexdigest()[:12] + ".keras")
     begun, before = checkpoint.exists(), time.process_time()
     try:
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
-        record = training.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
-    except (ValueError, training.RunStopped) as error:
+        record = runs.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
+    except (ValueError, runs.RunStopped) as error:
         parser.exit(1, f"{error}\n")
     model = keras.models.load_model(checkpoint, compile=trial.average > 0)
     if trial.average:  # Keras puts the averages in at the end of fit, after the last epoch was saved
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    images = dataset.load(pipeline.split(dataset)[1])
+    validation = pipeline.load(dataset)[1]
     once, twice = {"scales": (1,)}, {"scales": (1, 1.25)}
-    looks = {"flip": once, "plain": {"flip": False, **once}, "flip, two sizes": twice}
+    augmentations = {"flip": once, "plain": {"flip": False, **once}, "flip, two sizes": twice}
     same = {
         "what": given.what,
         "command": shlex.join(["python", "tools/search.py", "--what", given.what, *given.settings]),
@@ -153,9 +154,9 @@ def main(arguments=None):
         "core_minutes": "" if begun else round((time.process_time() - before) / 60, 1),
     }
     rows = []
-    for look, options in looks.items():
-        scores = metrics.scores(training.evaluate(model, *images, **options))
-        rows.append({**same, "look": look, **{name: round(100 * scores[name], 2) for name in SCORES}})
+    for augmentation, options in augmentations.items():
+        scores = metrics.scores(predict.evaluate(model, validation.images, validation.labels, **options))
+        rows.append({**same, "test_time_augmentation": augmentation, **{name: round(100 * scores[name], 2) for name in SCORES}})
     new = not given.log.exists()
     with given.log.open("a", newline="") as log:
         writer = csv.DictWriter(log, rows[0], lineterminator="\n")

@@ -37,8 +37,9 @@ with helpers.silence():
     import numpy as np
     import tensorflow as tf
 
-from helpers import metrics, pipeline, siftflow, training
-from helpers.engine import checkpoints
+from helpers import metrics, pipeline, predict, runs, siftflow
+from helpers.engine import callbacks, checkpoints, hardware
+from helpers.recipe import Recipe
 
 EXAMPLE = '{"cluster": {"worker": ["ant:2345", "bee:2345"]}, "task": {"type": "worker", "index": 0}}'
 LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError)
@@ -99,7 +100,7 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
 
     Raises:
         ValueError: the workers differ, or the checkpoint is of another run.
-        training.RunStopped: the loss became NaN.
+        runs.RunStopped: the loss became NaN.
     """
     images, labels = training_set
     steps, share = len(images) // recipe.batch, recipe.batch // strategy.num_replicas_in_sync
@@ -162,7 +163,7 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
             scores = copy.evaluate(validation, verbose=0, return_dict=True)
             numbers |= {f"val_{name}": value for name, value in scores.items()}
         if not all(map(math.isfinite, numbers.values())):
-            raise training.RunStopped(f"The loss became NaN in epoch {epoch}: try a tenth of the learning rate.")
+            raise runs.RunStopped(f"The loss became NaN in epoch {epoch}: try a tenth of the learning rate.")
         if chief:
             for name, value in {**numbers, "seconds": time.perf_counter() - start}.items():
                 history.setdefault(name, []).append(round(float(value), 6))
@@ -170,7 +171,7 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
                 try:
                     checkpoints.save(checkpoint, model, history, run)
                 except OSError as error:
-                    print(training.not_saved(epoch, checkpoint, error), flush=True)
+                    print(callbacks.not_saved(epoch, checkpoint, error), flush=True)
             shown = (f"{name} {history[name][-1]:.4f}" for name in ("loss", "val_loss", "val_mean_iou"))
             print(f"Epoch {epoch} of {recipe.epochs}:", *shown, f"{history['seconds'][-1]:.1f} s", flush=True)
             yield epoch, copy, history
@@ -193,9 +194,9 @@ def main(arguments=None):
     parser.add_argument("--checkpoint", help="a .keras file that worker 0 saves to after each epoch, and goes on from")
     parser.add_argument("--precision", default="float32", choices=["float32", "mixed_bfloat16"])
     parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
-    training.Recipe.add_arguments(parser)
+    Recipe.add_arguments(parser)
     given = parser.parse_args(arguments)
-    recipe = training.Recipe.from_arguments(given)
+    recipe = Recipe.from_arguments(given)
     try:
         names, me = workers(os.environ.get("TF_CONFIG"))
     except ValueError as error:
@@ -207,7 +208,7 @@ def main(arguments=None):
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
-        training_set, validation_set = (dataset.load(part) for part in pipeline.split(dataset))
+        training_set, validation_set = (part[1:] for part in pipeline.load(dataset))
         run = {"recipe": dataclasses.asdict(recipe), "precision": given.precision, "data": zlib.crc32(training_set[1])}
         others = [f"{name} ({address})" for name, address in names.items() if name != me]
         if others:
@@ -216,7 +217,7 @@ def main(arguments=None):
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except tf.errors.UnknownError as error:
             parser.exit(1, f"{me.capitalize()} cannot start at {names[me]} ({error.message}): is the port in use?\n")
-        with training.Profile("", given.precision, "as asked").scope():
+        with hardware.Profile("", given.precision, "as asked").scope():
             for epoch in train(strategy, me == first, recipe, run, training_set, validation_set, given.checkpoint):
                 done, model, history = epoch
     except tf.errors.OpError as error:
@@ -226,7 +227,7 @@ def main(arguments=None):
         when = "before the first step" if done is None else f"after {done} of {recipe.epochs} epochs, {saved}"
         again = "start every worker again with the same command" + (" to go on" if given.checkpoint else "")
         parser.exit(1, f"Lost {lost(error, names, me)} {when}: {again}.\n")
-    except (ValueError, OSError, training.RunStopped) as error:
+    except (ValueError, OSError, runs.RunStopped) as error:
         parser.exit(1, f"{error}\n")
     if me != first:
         return
@@ -237,12 +238,12 @@ def main(arguments=None):
         "precision": given.precision,
         "minutes": round(sum(history["seconds"]) / 60, 1),
         "log": history,
-        "validation": metrics.scores(training.evaluate(model, *validation_set)),
+        "validation": metrics.scores(predict.evaluate(model, *validation_set)),
     }
     if not given.no_test:
-        matrix = training.evaluate(model, *dataset.load("test"))
+        matrix = predict.evaluate(model, *dataset.load("test"))
         record |= {"test": metrics.scores(matrix), "confusion": matrix.tolist()}
-    training.write(record, out, parser)
+    runs.write(record, out, parser)
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
 
 

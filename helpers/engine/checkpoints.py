@@ -18,22 +18,20 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from helpers import siftflow
-from helpers.fetch import sources
-
-# What reading a broken archive raises; RuntimeError, where it now seems to be encrypted, or by another method.
+# Reading a broken archive raises these; RuntimeError, where it now seems to be encrypted, or by another method.
 DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, RuntimeError)
 
 
 @dataclass
 class State:
-    """What a checkpoint holds beside the weights and the optimizer's state, which `load` puts into the model."""
+    """A checkpoint's content beside the weights and the optimizer's state, which `load` puts into the model."""
 
     history: dict  # lists of floats, one number an epoch
     extras: dict = field(default_factory=dict)  # arrays
 
     @property
     def epochs(self):
+        """How many epochs it holds."""
         return len(self.history["loss"])
 
 
@@ -121,14 +119,6 @@ def peek(path):
 def latest(path):
     """The newer of the two files there are for `path`, or None."""
     return next((file for file in (Path(path), before(path)) if file.exists()), None)
-
-
-def folder():
-    """Where a notebook keeps its runs: ``SERIES_RUNS`` if set; a mounted Google Drive, which outlives a Colab session;
-    else ``data/runs``."""
-    if os.environ.get("SERIES_RUNS"):
-        return Path(os.environ["SERIES_RUNS"])
-    return sources.DRIVE / "per-pixel-runs" if sources.DRIVE.is_dir() else siftflow.data_folder() / "runs"
 
 
 def before(path):

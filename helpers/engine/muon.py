@@ -11,7 +11,7 @@ Keras has a `Muon` of its own, but it leaves the kernels of convolutions to Adam
 import keras
 from keras import ops
 
-# Of the polynomial in `orthogonalized`, as published.
+# These are the coefficients of the polynomial in `orthogonalized`, as published.
 A, B, C = 3.4445, -4.7750, 2.0315
 
 
@@ -32,11 +32,13 @@ class Muon(keras.optimizers.AdamW):
         self.momentum = momentum
 
     def add_variable_from_reference(self, reference_variable, name=None, **kwargs):
+        """Makes AdamW's state for a weight, without what Muon has no use for."""
         if name == "velocity" and _is_kernel(reference_variable):
-            return None  # AdamW's mean of squares, which Muon has no use for
+            return None  # AdamW's mean of squares
         return super().add_variable_from_reference(reference_variable, name=name, **kwargs)
 
     def update_step(self, gradient, variable, learning_rate):
+        """Makes one step of one weight."""
         if not _is_kernel(variable):
             return super().update_step(gradient, variable, learning_rate)
         average = self._momentums[self._get_variable_index(variable)]
@@ -50,11 +52,12 @@ class Muon(keras.optimizers.AdamW):
         self.assign_sub(variable, ops.reshape(step, variable.shape))
 
     def get_config(self):
+        """The settings, from which Keras can make the optimizer anew."""
         return {**super().get_config(), "momentum": self.momentum}
 
 
 def _is_kernel(variable):
-    """Of a convolution in two dimensions over more than one pixel. Depthwise ones, of one column, are no matrix."""
+    """Whether it is a kernel of Conv2D or Conv2DTranspose over more than one pixel. A depthwise one is no matrix."""
     shape = variable.shape
     return len(shape) == 4 and tuple(shape[:2]) != (1, 1) and shape[-1] > 1
 
@@ -62,8 +65,8 @@ def _is_kernel(variable):
 def orthogonalized(matrix, turns=5):
     """The matrix with its singular values brought near 1; float (row, col).
 
-    Those of at least a hundredth of its norm (the root of the sum of their squares) end between 0.6 and 1.3; smaller
-    ones grow a few hundred times. By Newton and Schulz' iteration, which takes nothing but products of matrices.
+    Values of at least a hundredth of its norm (the root of the sum of their squares) end between 0.6 and 1.3; smaller
+    ones grow a few hundred times. Newton and Schulz' iteration does it, with nothing but products of matrices.
     """
     rows, cols = matrix.shape
     x = ops.transpose(matrix) if rows > cols else matrix

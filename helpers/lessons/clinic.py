@@ -1,7 +1,7 @@
-"""The exercise cards of notebook 05, small training runs that fail, each for a reason to be found; and its last page.
+"""The exercise cases of notebook 05: small training runs that fail, each for a reason to be found.
 
-    card = ward.card("A")
-    preflight(card.model, card.batch, class_names=experiments.CLASSES)
+    case = clinic.case("A")
+    preflight(case.model, case.batch, class_names=experiments.CLASSES)
 
 The code below gives the reasons away: read it when you have made up your mind.
 """
@@ -9,24 +9,22 @@ The code below gives the reasons away: read it when you have made up your mind.
 from typing import NamedTuple
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers, ops
-from matplotlib.patches import FancyBboxPatch
 
 from helpers import losses, metrics
 from helpers.classes import VOID
 from helpers.lessons import experiments
 
-CARDS = ("A", "B", "C", "D", "E")
+CASES = ("A", "B", "C", "D", "E")
 
 
-class Card(NamedTuple):
-    """A patient.
+class Case(NamedTuple):
+    """A small training run that fails, for a reason to be found.
 
     Attributes:
         model: untrained, compiled. batch: (images uint8, labels), 24 of each, as its training gets them.
-        run: what became of it in training. complaint: what its owner says.
+        run: its training. complaint: a sentence by its owner.
     """
 
     model: keras.Model
@@ -35,18 +33,18 @@ class Card(NamedTuple):
     complaint: str
 
 
-def card(name, cured=False, epochs=8):
-    """The patient of one card, trained on the scenes of `trials.task`; or its cured twin.
+def case(name, cured=False, epochs=8):
+    """Trains one of the cases on the scenes of `experiments.task`, or its cured twin.
 
     Raises:
-        ValueError: there is no such card.
+        ValueError: there is no such case.
     """
-    if name not in CARDS:
-        raise ValueError(f"There is no card {name!r}: the cards are {', '.join(CARDS)}.")
+    if name not in CASES:
+        raise ValueError(f"There is no case {name!r}: the cases are {', '.join(CASES)}.")
     task, options, scores = {"A": _a, "B": _b, "C": _c, "D": _d, "E": _e}[name](not cured)
     model = experiments.model(task, epochs=epochs, scores=scores, **options)
     run = experiments.train(task, epochs=epochs, **options)
-    return Card(model, (task.images[:24], task.labels[:24]), run, _complaint(name, task, options["loss"], run))
+    return Case(model, (task.images[:24], task.labels[:24]), run, _complaint(name, task, options["loss"], run))
 
 
 def _complaint(name, task, loss, run):
@@ -120,85 +118,3 @@ def _e(sick):
         return ops.mean(ops.sum(loss, axis=(1, 2)) / (count if sick else ops.maximum(count, 1)))
 
     return task._replace(labels=labels), {"loss": picture_by_picture}, [metrics.Scores(4)]
-
-
-# ---- the last page ------------------------------------------------------------------------------------------------
-
-_CHART = (
-    (
-        "initial loss is not ln C",
-        "the loss of a perfect answer;\nwhat reaches the first convolution",
-        "logits taken for probabilities; input range;\nunnormalised features; another class list",
-    ),
-    (
-        "loss flat, masks never change",
-        "how far does one step move\na weight, as a share of it?",
-        "below 1e-5: a rate too small for this optimizer\n1e-3 to 1e-1: look further down",
-    ),
-    (
-        "flat at every rate",
-        "overfit one batch,\nAdam 1e-2 to 1e-4",
-        "cannot: unnormalised features, no gradient\ncan: your optimizer; try its paper's rate",
-    ),
-    (
-        "training improves,\nvalidation stays bad",
-        "one training batch: its loss with\ntraining=True and with training=False",
-        "far apart: moving statistics (momentum, frozen)\nalike: overfitting; more data, augmentation",
-    ),
-    (
-        "loss stops far above 0, or is\nsmall and the masks are useless",
-        "the loss of a perfect\nand of an undecided answer",
-        "not 0: double softmax, void, absent classes\nboth small: a loss that cannot tell",
-    ),
-    (
-        "one class everywhere",
-        "classes given, epoch by epoch;\nthe cost of missing the rarest class",
-        "from the start: imbalance, a Dice over all at once,\nlagging statistics; suddenly: a wild step, NaN",
-    ),
-    (
-        "right shapes, wrong names",
-        "np.unique(labels), the class list,\na label beside its image",
-        "labels from 1, void as a class,\nanother order of classes",
-    ),
-    (
-        "patchy masks, seams",
-        "change one patch of the image; count seams\nnumbered between the classes beside them",
-        "moves elsewhere: reshape for permute\nmany between: labels resized bilinearly",
-    ),
-    (
-        "NaN",
-        "np.isfinite: images, weights, outputs,\nloss, in this order",
-        "0/0 or log 0; label 255 on a GPU;\na rate too high; float16",
-    ),
-    (
-        "accuracy and masks disagree",
-        "the score of a perfect\nand of a wrong answer",
-        "not 1 and 0: void counted, one-hot or logits\ntaken for something else",
-    ),
-)  # what you see, what to measure, what that tells
-
-
-def decision_chart():
-    """One page: from what you see, to what to measure, to what that tells. For A4, landscape."""
-    figure = plt.figure(figsize=(10.5, 7.2))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(-0.5, 100.5), ylim=(-len(_CHART) - 0.05, 1.55))
-    axis.axis("off")
-    columns = ((0, 26, "#cde3f2", "you see"), (31.5, 29, "#fff0cc", "measure"), (66, 34, "#cfe9df", "it tells"))
-    axis.text(
-        50, 1.3, "Before anything else: print the initial loss (ln C), overfit one batch, run preflight.",
-        ha="center", va="center", fontsize=11.5, weight="bold",
-    )  # fmt: skip
-    for x, width, _, title in columns:
-        axis.text(x + width / 2, 0.6, title, ha="center", va="center", fontsize=12, style="italic")
-    for i, texts in enumerate(_CHART):
-        for (x, width, colour, _), text in zip(columns, texts, strict=True):
-            box = FancyBboxPatch(
-                (x, -i - 0.62), width, 0.8, boxstyle="round,pad=0,rounding_size=0.8", mutation_aspect=0.1,
-                facecolor=colour, edgecolor="0.45", linewidth=0.8,
-            )  # fmt: skip
-            axis.add_patch(box)
-            axis.text(x + width / 2, -i - 0.22, text, ha="center", va="center", fontsize=9, linespacing=1.15)
-        for x in (26.3, 60.8):
-            axis.annotate("", (x + 4.9, -i - 0.22), (x, -i - 0.22), arrowprops={"arrowstyle": "-|>", "color": "0.25"})
-    return figure

@@ -12,10 +12,9 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-from keras import ops
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from helpers import training
+from helpers import predict
 from helpers.classes import CLASS_NAMES, N_CLASSES
 from helpers.viz import draw
 from helpers.viz.controls import in_turn
@@ -119,43 +118,6 @@ def _in_rgb(image):
     return np.array(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
 
 
-# ---- from pixels to classes -----------------------------------------------------------------------------------------
-
-
-def segment(model, image):
-    """The class of every pixel, and how sure the network is of it, at the photo's own resolution.
-
-    The photo keeps its shape, however wide or tall: its shorter side becomes as long as the network's input, and its
-    longer side is stretched or squeezed by half a position of the coarsest map at most. Logits are averaged with those
-    of the mirrored and of the enlarged photo, as in `helpers.training.predict`; on a square photo of up to twice the
-    network's size the masks are the same.
-
-    Args:
-        model: a fully convolutional Keras model from (batch, row, col, RGB), 0-255, to logits (batch, row, col, class).
-        image: uint8 (row, col, RGB), as `read` returns it.
-
-    Returns:
-        mask, uint8 (row, col), and confidence, float32 (row, col): the softmax probability of the class in the mask.
-    """
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"A photo is uint8 (row, col, RGB); this is {image.dtype} {image.shape}.")
-    own, sizes = image.shape[:2], [fitting_size(model, image.shape[:2], scale) for scale in training.SCALES]
-    # Bilinear resizing looks at two pixels in each direction, so averages must take a photo down to twice the size.
-    k = -(-min(own) // (2 * min(sizes[0])))
-    averages = Image.fromarray(image).resize((-(-own[1] // k), -(-own[0] // k)), Image.Resampling.BOX)
-    logits = training.look(model, np.array(averages)[None], sizes, own)[0]
-    confidence = ops.exp(ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1))
-    mask = ops.argmax(logits, axis=-1)
-    return ops.convert_to_numpy(mask).astype("uint8"), ops.convert_to_numpy(confidence)
-
-
-def fitting_size(model, shape, scale=1.0):
-    """The (rows, cols) at which a network should see a photo of this shape (rows, cols); or so many times that size."""
-    short = scale * min(model.input_shape[1:3])
-    return training.input_sizes(model, [short * side / min(shape) for side in shape])
-
-
 # ---- pictures -------------------------------------------------------------------------------------------------------
 
 
@@ -222,7 +184,7 @@ def show(model, source):
     except PhotoError as error:
         print(error)
         return
-    mask, confidence = segment(model, image)
+    mask, confidence = predict.segment(model, image)
     alt = f"The photo, the class of each pixel, and the confidence: {describe(mask, confidence)}"
     draw.show(figure(image, mask, confidence), alt)
 
@@ -250,7 +212,7 @@ def uploader(model):
         said.value = f"Looking at {html.escape(name)} …"
         try:
             image = read(data, name)
-            mask, confidence = segment(model, image)
+            mask, confidence = predict.segment(model, image)
             picture.value = draw.png(figure(image, mask, confidence))
             picture.layout.display = None
             result = f"{name}: {describe(mask, confidence)}"

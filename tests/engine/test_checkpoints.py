@@ -12,18 +12,19 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import pipeline, training
-from helpers.engine import checkpoints
+from helpers import pipeline
+from helpers.engine import checkpoints, hardware
 from helpers.losses import CrossEntropy
+from helpers.recipe import Recipe
 from helpers.unet import unet
 from helpers.viz import live
-from test_training import BATCH, IMAGES, LABELS, SIDE, STEPS, At, compiled, equal, fitted, interrupt, stream
+from support.small_runs import BATCH, IMAGES, LABELS, SIDE, STEPS, At, compiled, equal, fitted, interrupt, stream
 
 EPOCHS = 4
 
 
 def optimizer():
-    return training.Recipe(warm_up=0.25).optimizer(EPOCHS * STEPS)
+    return Recipe(warm_up=0.25).optimizer(EPOCHS * STEPS)
 
 
 def network(seed=0):
@@ -80,7 +81,7 @@ def test_it_ends_with_the_same_bits_and_the_whole_history(uninterrupted, tmp_pat
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_in_half_precision_too(policy, tmp_path):
     """float16 has a loss scale besides, which belongs to the optimizer's state."""
-    with training.Profile("CPU", policy, "").scope():
+    with hardware.Profile("CPU", policy, "").scope():
         whole, model = network(), network(seed=9)
         fitted(whole, EPOCHS)
         stopped_run(tmp_path / "run.keras")
@@ -133,11 +134,11 @@ def test_another_runs_checkpoint_is_refused_and_kept(change, tmp_path):
 
 def test_the_checkpoint_of_another_recipe_is_refused(tmp_path):
     """Also where the recipes differ in nothing that labels, network or optimizer show."""
-    path, recipe = tmp_path / "run.keras", training.Recipe(light=0.1)
+    path, recipe = tmp_path / "run.keras", Recipe(light=0.1)
     fitted(compiled(), 1, checkpoint=path, recipe=recipe)
     assert len(fitted(compiled(), 1, checkpoint=path, recipe=recipe)["loss"]) == 1
     with pytest.raises(ValueError, match=r"checkpoint of another run.* light \(0.1, not 0.2\)"):
-        fitted(compiled(), 1, checkpoint=path, recipe=training.Recipe(light=0.2))
+        fitted(compiled(), 1, checkpoint=path, recipe=Recipe(light=0.2))
 
 
 def test_the_state_of_another_kind_of_optimizer_is_refused(tmp_path):
@@ -315,7 +316,7 @@ def make(seed=0):
     model.compile(keras.optimizers.SGD(1e-4, momentum=0.9), CrossEntropy(), jit_compile=False)
     return model
 
-path, two = Path(sys.argv[1]), training.Profile("2 x CPU", "float32", "", n_devices=2)
+path, two = Path(sys.argv[1]), hardware.Profile("2 x CPU", "float32", "", n_devices=2)
 one = make()
 curves = fitted(one, EPOCHS)
 with two.scope():

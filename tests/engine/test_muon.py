@@ -6,7 +6,7 @@ import pytest
 
 from helpers.engine import muon
 from helpers.engine.muon import Muon
-from test_losses import python
+from support.processes import python
 
 RANDOM = np.random.RandomState(0)
 

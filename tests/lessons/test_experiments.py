@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import losses
-from helpers.lessons import experiments
+from helpers.lessons import experiments, figures
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -95,7 +95,7 @@ def test_head_and_preparation_are_applied(task):
 
 
 def test_the_figure_shows_scores_and_masks(task, run):
-    figure = experiments.figure(
+    figure = figures.compare(
         task, {"one": run, "two": run}, {"recall": experiments.Run.recall, "mean IoU": experiments.Run.mean_iou}
     )
     curves, pictures = figure.axes[:2], figure.axes[2:]
@@ -104,13 +104,13 @@ def test_the_figure_shows_scores_and_masks(task, run):
     assert np.array_equal(curves[1].lines[0].get_ydata(), run.mean_iou().mean(axis=0))
     assert [axis.get_ylabel() for axis in pictures[::3]] == ["image", "truth", "one", "two"]
     drawn = pictures[6].images[0].get_array()
-    matches = [np.array_equal(drawn, experiments.coloured(mask)) for mask in run.masks[0]]
+    matches = [np.array_equal(drawn, figures.coloured(mask)) for mask in run.masks[0]]
     assert sum(matches) >= 1
     plt.close(figure)
 
 
 def test_shares_stack_to_one(run):
-    figure = experiments.shares({"truth": ([0.1, 0.2, 0.3, 0.4], "note"), "run": (run.given(), "")})
+    figure = figures.shares({"truth": ([0.1, 0.2, 0.3, 0.4], "note"), "run": (run.given(), "")})
     axis = figure.axes[0]
     widths = [bar.get_width() for bar in axis.patches]
     assert widths[:4] == pytest.approx([0.1, 0.2, 0.3, 0.4]) and sum(widths[4:]) == pytest.approx(1)
@@ -123,15 +123,15 @@ def test_precision_of_nothing_is_no_number_and_a_gap_in_the_line(task, run):
     matrices[..., experiments.RARE] = 0
     nothing = run._replace(matrices=matrices)
     assert np.isnan(nothing.precision()).all() and (nothing.false_alarms() == 0).all()
-    figure = experiments.figure(task, {"nothing": nothing, "one": run}, {"precision": experiments.Run.precision})
+    figure = figures.compare(task, {"nothing": nothing, "one": run}, {"precision": experiments.Run.precision})
     assert figure.axes[0].lines[0].get_ydata().mask.all()
     plt.close(figure)
 
 
 def test_more_runs_than_lines_are_refused(task, run):
     with pytest.raises(ValueError, match="lines for 4 runs, and these are 5"):
-        experiments.figure(task, {str(i): run for i in range(5)}, {"recall": experiments.Run.recall})
+        figures.compare(task, {str(i): run for i in range(5)}, {"recall": experiments.Run.recall})
 
 
 def test_void_is_black():
-    assert (experiments.coloured(np.array([[255]], "uint8")) == 0).all()
+    assert (figures.coloured(np.array([[255]], "uint8")) == 0).all()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import FancyBboxPatch
 
-from helpers.lessons import check, clinic, experiments
+from helpers.lessons import check, clinic, experiments, figures
 from helpers.preflight import preflight
 from support import running
 
@@ -123,10 +123,10 @@ def fast():
         yield
 
 
-@pytest.mark.parametrize("name", clinic.CARDS)
+@pytest.mark.parametrize("name", clinic.CASES)
 def test_a_card_is_diagnosed_and_its_cured_twin_is_well(fast, name):
     for cured, wanted in ((False, [FOUND[name]]), (True, [])):
-        card = clinic.card(name, cured, epochs=1)
+        card = clinic.case(name, cured, epochs=1)
         problems = preflight(card.model, card.batch, class_names=experiments.CLASSES, seconds=6)
         assert [problem.check for problem in problems] == wanted
         assert card.complaint and card.run.film.shape[0] == 2
@@ -134,11 +134,11 @@ def test_a_card_is_diagnosed_and_its_cured_twin_is_well(fast, name):
 
 def test_there_is_no_card_f():
     with pytest.raises(ValueError, match="A, B, C, D, E"):
-        clinic.card("F")
+        clinic.case("F")
 
 
 def test_the_chart_has_every_text_inside_its_box():
-    figure = clinic.decision_chart()
+    figure = figures.decision_chart()
     figure.canvas.draw()
     axis = figure.axes[0]
     boxes = [patch.get_window_extent() for patch in axis.patches if isinstance(patch, FancyBboxPatch)]
@@ -174,7 +174,7 @@ def test_a_trial_of_five_outputs_and_its_chart(fast):
                        outputs=5, epochs=1, finish=kept.append)  # fmt: skip
     assert run.matrices.shape == (1, 2, 5, 5) and run.film.shape == (2, 60, 32, 32) and kept[0].output_shape[-1] == 5
     assert np.array_equal(run.film[-1], run.masks[0])
-    assert len(experiments.chart(task, {"a": run, "b": run}, n_frames=2).axes) == 2 * (3 + 1 + 2)
+    assert len(figures.chart(task, {"a": run, "b": run}, n_frames=2).axes) == 2 * (3 + 1 + 2)
 
 
 def test_a_trial_model_is_where_training_starts(fast):

@@ -116,7 +116,7 @@ def test_standalone(built, name, tmp_path, monkeypatch):
 
 def test_the_trained_network_is_carried_where_it_is_used():
     for name in NAMES:
-        uses = "training.pretrained(" in text(committed(name))
+        uses = "runs.pretrained(" in text(committed(name))
         assert (Path("data/checkpoints/siftflow_cpu.npz") in handouts.needed(name)) == uses
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import search
-from helpers import siftflow, training
+from helpers import predict, siftflow, training
 from helpers.engine.muon import Muon
 from helpers.training import Recipe
-from test_training import data  # noqa: F401
+from test_runs import data  # noqa: F401
 
 TINY = ["size=16", "filters=2", "depth=2", "batch=4", "epochs=2", "precision=float32"]
 
@@ -27,7 +27,7 @@ def experiment(data, tmp_path, *settings):  # noqa: F811
 def test_each_experiment_leaves_a_line_that_can_be_repeated(data, tmp_path):  # noqa: F811
     experiment(data, tmp_path)
     rows = experiment(data, tmp_path, "stem=2")
-    assert [row["look"] for row in rows] == ["flip", "plain", "flip, two sizes"] * 2
+    assert [row["test_time_augmentation"] for row in rows] == ["flip", "plain", "flip, two sizes"] * 2
     assert rows[0]["what"] == "a test" and rows[0]["epochs"] == "2"
     assert 0 <= float(rows[0]["pixel_accuracy"]) <= 100 and 0 <= float(rows[0]["mean_iou"]) <= 100
     words = shlex.split(rows[3]["command"])
@@ -44,7 +44,7 @@ def test_what_was_trained_once_is_not_trained_again(data, tmp_path, monkeypatch)
 
 
 def test_the_averages_are_scored_where_there_are_any(data, tmp_path, monkeypatch):  # noqa: F811
-    scored, evaluate = [], training.evaluate
+    scored, evaluate = [], predict.evaluate
     monkeypatch.setattr(training, "evaluate", lambda model, *a, **k: scored.append(model) or evaluate(model, *a, **k))
     experiment(data, tmp_path, "average=0.9")
     model = scored[-1]
@@ -61,7 +61,7 @@ def test_an_unknown_setting_is_refused(data, tmp_path, capsys):  # noqa: F811
 
 @pytest.mark.parametrize("settings", [{}, {"stem": 2}, {"filters": 8, "depth": 2}])
 def test_without_changes_the_network_is_the_recipes(settings):
-    trial = search.Trial(size=32, **settings)
+    trial = search.Experiment(size=32, **settings)
     recipe = Recipe(**{field.name: getattr(trial, field.name) for field in dataclasses.fields(Recipe)})
     keras.utils.set_random_seed(0)
     ours = trial.network(siftflow.N_CLASSES)
@@ -77,8 +77,8 @@ def test_without_changes_the_network_is_the_recipes(settings):
 )
 def test_a_changed_network_is_another(settings):
     base = {"size": 32, "filters": 8, "depth": 2}
-    changed = search.Trial(**{**base, **settings}).network(5)
-    plain = search.Trial(**base).network(5)
+    changed = search.Experiment(**{**base, **settings}).network(5)
+    plain = search.Experiment(**base).network(5)
     assert changed.output_shape == plain.output_shape == (None, 32, 32, 5)
     assert [type(layer) for layer in changed.layers] != [type(layer) for layer in plain.layers] or (
         changed.count_params() != plain.count_params()
@@ -87,11 +87,11 @@ def test_a_changed_network_is_another(settings):
 
 def test_other_optimizers_and_losses():
     counts = np.arange(1, 6)
-    assert search.Trial(dice=1).loss(counts).name == "sum"
-    constant = search.Trial(schedule="constant", learning_rate=0.01, warm_up=0.1).optimizer(100)
+    assert search.Experiment(dice=1).loss(counts).name == "sum"
+    constant = search.Experiment(schedule="constant", learning_rate=0.01, warm_up=0.1).optimizer(100)
     rates = [float(constant._learning_rate(step)) for step in (0, 5, 10, 99)]
     assert rates == pytest.approx([0, 0.005, 0.01, 0.01]) and not constant.use_ema
-    averaged = search.Trial(average=0.9).optimizer(100)
+    averaged = search.Experiment(average=0.9).optimizer(100)
     assert averaged.use_ema and averaged.ema_momentum == 0.9
-    assert averaged.weight_decay == search.Trial().optimizer(100).weight_decay
-    assert type(averaged) is keras.optimizers.AdamW and type(search.Trial(step="muon").optimizer(9)) is Muon
+    assert averaged.weight_decay == search.Experiment().optimizer(100).weight_decay
+    assert type(averaged) is keras.optimizers.AdamW and type(search.Experiment(step="muon").optimizer(9)) is Muon

@@ -16,11 +16,12 @@ import pytest
 import scipy.io
 
 import workers
-from helpers import metrics, pipeline, siftflow, training
+from helpers import metrics, pipeline, siftflow
+from helpers.recipe import Recipe
 from test_siftflow import write_set
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = training.Recipe(size=16, filters=2, depth=1, batch=8, epochs=3, balance=0.3)
+RECIPE = Recipe(size=16, filters=2, depth=1, batch=8, epochs=3, balance=0.3)
 STEPS = 2  # an epoch has
 NAMES = ("size", "filters", "depth", "batch", "epochs", "balance")
 TINY = [word for name in NAMES for word in (f"--{name}", str(getattr(RECIPE, name)))]
@@ -33,7 +34,7 @@ from pathlib import Path
 cache, last, *sys.argv = sys.argv[1:]
 from helpers import pipeline, siftflow
 siftflow.data_folder = lambda: Path(cache)
-made, split = pipeline.training_batches, pipeline.split
+made, load = pipeline.training_batches, pipeline.load
 def dying(*args, **options):
     for i, batch in enumerate(made(*args, **options)):
         if str(i) == last:
@@ -41,12 +42,12 @@ def dying(*args, **options):
         yield batch
 def after_the_imports(dataset):
     import keras
-    from helpers import training
-    training.Recipe.optimizer = lambda recipe, steps: keras.optimizers.SGD(
+    from helpers.recipe import Recipe
+    Recipe.optimizer = lambda recipe, steps: keras.optimizers.SGD(
         keras.optimizers.schedules.CosineDecay(0.1, steps), momentum=0.9
     )
-    return split(dataset)
-pipeline.training_batches, pipeline.split = dying, after_the_imports
+    return load(dataset)
+pipeline.training_batches, pipeline.load = dying, after_the_imports
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -133,13 +134,12 @@ def two(data, tmp_path_factory):
 
 @pytest.fixture
 def with_sgd(monkeypatch):
-    monkeypatch.setattr(training.Recipe, "optimizer", sgd)
+    monkeypatch.setattr(Recipe, "optimizer", sgd)
     monkeypatch.delenv("TF_CONFIG", raising=False)
 
 
 def loaded(data):
-    dataset = siftflow.SiftFlow(data)
-    return [dataset.load(part) for part in pipeline.split(dataset)]
+    return [part[1:] for part in pipeline.load(siftflow.SiftFlow(data))]
 
 
 def stream(data):

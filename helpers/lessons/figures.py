@@ -1,0 +1,253 @@
+"""The figures of the small experiments in notebooks 03 to 05, and the decision chart that closes 05."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.patches import FancyBboxPatch, Patch
+
+from helpers.classes import VOID
+from helpers.lessons.experiments import CLASSES, RARE
+from helpers.viz import draw
+from helpers.viz.style import CLASS_COLOURS
+
+_COLOURS = CLASS_COLOURS
+_LINES = ("#000000", "#d55e00", "#0072b2", "#009e73")
+
+
+def coloured(mask):
+    """A mask of the four classes, or more, in colours: uint8 (row, col) -> uint8 (row, col, RGB); void is black."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(_COLOURS)] = [np.round(255 * np.array(to_rgb(colour))) for colour in _COLOURS]
+    return table[mask]
+
+
+def compare(task, runs, scores, columns=3):
+    """Several runs side by side: scores epoch by epoch at the left, masks of held-out scenes at the right.
+
+    Args:
+        runs: {name: Run}.
+        scores: {axis label: a function of a Run that returns (seed, 1 + epoch)}. The line is the mean over the seeds,
+            the band goes from the lowest to the highest.
+        columns: how many scenes to show, of those with most *things* in them.
+    """
+    if len(runs) > len(_LINES):
+        raise ValueError(f"There are lines for {len(_LINES)} runs, and these are {len(runs)}: draw two figures.")
+    shown = np.argsort(-(task.held_out_labels == RARE).sum(axis=(1, 2)), kind="stable")[: 2 * columns : 2]
+    height = 0.3 + 1.05 * (2 + len(runs)) + 0.5
+    figure = plt.figure(figsize=(4.6 + 1.05 * columns + 1.5, height))
+    width = figure.get_figwidth()
+    curves = figure.add_gridspec(
+        len(scores), 1, left=0.65 / width, right=4.5 / width, top=1 - 0.3 / height, bottom=0.75 / height, hspace=0.14
+    )
+    for i, (label, score) in enumerate(scores.items()):
+        axis = figure.add_subplot(curves[i])
+        for (name, run), colour, style in zip(runs.items(), _LINES, ("-", "--", "-.", ":"), strict=False):
+            values = np.ma.masked_invalid(score(run))  # NaN: a gap in the line
+            axis.plot(values.mean(axis=0), style, color=colour, linewidth=2, label=name)
+            if len(values) > 1:
+                axis.fill_between(
+                    range(values.shape[1]), values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15
+                )
+        axis.set(xlim=(0, values.shape[1] - 1), ylabel=label)
+        axis.set_ylim(0, max(0.1, 1.1 * max(np.nanmax(score(run), initial=0) for run in runs.values())))
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelbottom=i == len(scores) - 1)
+        if i == 0:
+            axis.legend(fontsize=8.5, framealpha=0.8)
+    axis.set_xlabel("epoch")
+    pictures = {"image": task.held_out_images[shown], "truth": [coloured(m) for m in task.held_out_labels[shown]]}
+    pictures.update({name: [coloured(m) for m in run.masks[0][shown]] for name, run in runs.items()})
+    grid = figure.add_gridspec(
+        len(pictures), columns, left=6.0 / width, right=1 - 0.05 / width, top=1 - 0.1 / height, bottom=0.55 / height,
+        wspace=0.04, hspace=0.04,
+    )  # fmt: skip
+    for i, (name, row) in enumerate(pictures.items()):
+        for j, picture in enumerate(row):
+            axis = draw.plain(figure.add_subplot(grid[i, j]))
+            axis.imshow(picture, interpolation="nearest")
+            if j == 0:
+                axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    _legend(figure, (5.6 / width + 1) / 2, 0.45 / height)
+    return figure
+
+
+def chart(task, runs, image=None, n_frames=4):
+    """The chart of each run: its curves, the classes it gives, epoch by epoch, and its masks.
+
+    Args:
+        runs: {name: Run}, a row each.
+        image: which of the held-out scenes; unless given, one with many classes.
+        n_frames: masks to show, from before training to the end.
+    """
+    if image is None:
+        image = max(range(len(task.held_out_labels)), key=lambda i: _variety(task.held_out_labels[i]))
+    width, height = 11.5, 1.6 * len(runs) + 0.75
+    figure = plt.figure(figsize=(width, height))
+    place = {"top": 1 - 0.3 / height, "bottom": 0.72 / height, "hspace": 0.22}
+    curves = figure.add_gridspec(len(runs), 3, left=0.8 / width, right=5.4 / width, wspace=0.32, **place)
+    strip = figure.add_gridspec(
+        len(runs), 1 + n_frames, left=5.65 / width, right=1 - 0.05 / width, wspace=0.06, **place
+    )
+    most = min(4.0, 1.08 * max(np.nanmax(run.losses[0], initial=0.1) for run in runs.values()))
+    for i, (name, run) in enumerate(runs.items()):
+        epochs, last = np.arange(len(run.film)), i == len(runs) - 1
+        axis = figure.add_subplot(curves[i, 0])
+        axis.plot(epochs[1:], run.losses[0], color=_LINES[0], linewidth=2)
+        axis.set_ylim(0, most)
+        if not np.isfinite(run.losses[0]).any():
+            axis.text(0.5, 0.5, "NaN", transform=axis.transAxes, ha="center", va="center", fontsize=14)
+        elif run.losses[0, 0] > most:  # it begins above the panel, and perhaps it stays there
+            first, end = run.losses[0, [0, -1]]
+            above = f"from {first:.0f}" + f"\nto {end:.1f}, above" * bool(np.nanmin(run.losses[0]) > most)
+            axis.text(0.97, 0.9, above, transform=axis.transAxes, ha="right", va="top", fontsize=8)
+        label = {"transform": axis.transAxes, "ha": "center", "va": "center", "rotation": 90}
+        axis.text(-0.33, 0.5, name, fontsize=10, weight="bold", **label)
+        score = figure.add_subplot(curves[i, 1])
+        score.plot(epochs, run.mean_iou()[0], color=_LINES[2], linewidth=2)
+        score.set_ylim(0, max(0.7, 1.05 * run.mean_iou()[0].max()))
+        share = figure.add_subplot(curves[i, 2])
+        given = run.matrices[0].sum(axis=1) / run.matrices[0].sum(axis=(1, 2))[0]
+        share.stackplot(epochs, *given.T, colors=_COLOURS)
+        share.set_ylim(0, 1)
+        share.set_yticks([])
+        for curve in (axis, score, share):
+            curve.set_xlim(0, max(1, epochs[-1]))
+            curve.tick_params(labelsize=8, labelbottom=last, pad=1)
+            curve.spines[["top", "right"]].set_visible(False)
+            if last:
+                curve.set_xlabel("epoch", fontsize=9, labelpad=1)
+        frames = np.unique(np.linspace(0, len(run.film) - 1, n_frames).round().astype(int))
+        titles = ["truth", *[f"epoch {frame}" for frame in frames]]
+        pictures = [task.held_out_labels[image], *run.film[frames, image]]
+        axes = [draw.plain(figure.add_subplot(strip[i, j])) for j in range(len(pictures))]
+        for panel, picture in zip(axes, pictures, strict=True):
+            panel.imshow(coloured(picture), interpolation="nearest")
+        heads = [(axis, "training loss"), (score, "mean IoU, held out"), (share, "classes given")]
+        for panel, title in [*(heads if i == 0 else []), *zip(axes, titles, strict=True)]:
+            if i == 0 or last:
+                panel.set_title(title if i == 0 else "", fontsize=9, pad=3)
+    outputs = max(run.matrices.shape[-1] for run in runs.values())
+    _legend(figure, 0.7, 0.5 / height, more=range(len(CLASSES), outputs))
+    return figure
+
+
+def _variety(labels):
+    """Large for a scene with much of each of the frequent classes, and few things."""
+    counts = np.bincount(labels[labels != VOID], minlength=len(CLASSES))
+    return counts[:RARE].min() - counts[RARE]
+
+
+def shares(rows):
+    """Stacked bars: to which classes the held-out pixels went.
+
+    Args:
+        rows: {name: (shares (4,), a note written at the right)}, from top to bottom.
+    """
+    figure, axis = plt.subplots(figsize=(8.6, 0.34 * len(rows) + 0.5))
+    for y, (values, note) in enumerate(rows.values()):
+        left = 0.0
+        for value, colour in zip(values, _COLOURS, strict=False):
+            axis.barh(y, value, 0.78, left=left, color=colour, edgecolor="white", linewidth=0.8)
+            left += value
+        axis.text(1.015, y, note, va="center", fontsize=9)
+    axis.set_yticks(range(len(rows)), rows, fontsize=9)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_xlim(0, 1)
+    axis.set_xticks([])
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0)
+    _legend(figure, 0.5, 0.1, void=False)
+    return figure
+
+
+def _legend(figure, x, y, void=True, more=()):
+    names = [*CLASSES, *(f"output {c}" for c in more)]
+    handles = [Patch(color=colour, label=name) for name, colour in zip(names, _COLOURS, strict=False)]
+    handles += [Patch(color="black", label="void")] if void else []
+    figure.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(x, y), ncols=6, frameon=False, fontsize=9,
+        handlelength=1.2, columnspacing=1.2,
+    )  # fmt: skip
+
+
+# ---- the last page of notebook 05 --------------------------------------------------------------------------------
+
+_CHART = (
+    (
+        "initial loss is not ln C",
+        "the loss of a perfect answer;\nwhat reaches the first convolution",
+        "logits taken for probabilities; input range;\nunnormalised features; another class list",
+    ),
+    (
+        "loss flat, masks never change",
+        "how far does one step move\na weight, as a share of it?",
+        "below 1e-5: a rate too small for this optimizer\n1e-3 to 1e-1: look further down",
+    ),
+    (
+        "flat at every rate",
+        "overfit one batch,\nAdam 1e-2 to 1e-4",
+        "cannot: unnormalised features, no gradient\ncan: your optimizer; try its paper's rate",
+    ),
+    (
+        "training improves,\nvalidation stays bad",
+        "one training batch: its loss with\ntraining=True and with training=False",
+        "far apart: moving statistics (momentum, frozen)\nalike: overfitting; more data, augmentation",
+    ),
+    (
+        "loss stops far above 0, or is\nsmall and the masks are useless",
+        "the loss of a perfect\nand of an undecided answer",
+        "not 0: double softmax, void, absent classes\nboth small: a loss that cannot tell",
+    ),
+    (
+        "one class everywhere",
+        "classes given, epoch by epoch;\nthe cost of missing the rarest class",
+        "from the start: imbalance, a Dice over all at once,\nlagging statistics; suddenly: a wild step, NaN",
+    ),
+    (
+        "right shapes, wrong names",
+        "np.unique(labels), the class list,\na label beside its image",
+        "labels from 1, void as a class,\nanother order of classes",
+    ),
+    (
+        "patchy masks, seams",
+        "change one patch of the image; count seams\nnumbered between the classes beside them",
+        "moves elsewhere: reshape for permute\nmany between: labels resized bilinearly",
+    ),
+    (
+        "NaN",
+        "np.isfinite: images, weights, outputs,\nloss, in this order",
+        "0/0 or log 0; label 255 on a GPU;\na rate too high; float16",
+    ),
+    (
+        "accuracy and masks disagree",
+        "the score of a perfect\nand of a wrong answer",
+        "not 1 and 0: void counted, one-hot or logits\ntaken for something else",
+    ),
+)  # what you see, what to measure, what that tells
+
+
+def decision_chart():
+    """One page: from what you see, to what to measure, to what that tells. For A4, landscape."""
+    figure = plt.figure(figsize=(10.5, 7.2))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set(xlim=(-0.5, 100.5), ylim=(-len(_CHART) - 0.05, 1.55))
+    axis.axis("off")
+    columns = ((0, 26, "#cde3f2", "you see"), (31.5, 29, "#fff0cc", "measure"), (66, 34, "#cfe9df", "it tells"))
+    axis.text(
+        50, 1.3, "Before anything else: print the initial loss (ln C), overfit one batch, run preflight.",
+        ha="center", va="center", fontsize=11.5, weight="bold",
+    )  # fmt: skip
+    for x, width, _, title in columns:
+        axis.text(x + width / 2, 0.6, title, ha="center", va="center", fontsize=12, style="italic")
+    for i, texts in enumerate(_CHART):
+        for (x, width, colour, _), text in zip(columns, texts, strict=True):
+            box = FancyBboxPatch(
+                (x, -i - 0.62), width, 0.8, boxstyle="round,pad=0,rounding_size=0.8", mutation_aspect=0.1,
+                facecolor=colour, edgecolor="0.45", linewidth=0.8,
+            )  # fmt: skip
+            axis.add_patch(box)
+            axis.text(x + width / 2, -i - 0.22, text, ha="center", va="center", fontsize=9, linespacing=1.15)
+        for x in (26.3, 60.8):
+            axis.annotate("", (x + 4.9, -i - 0.22), (x, -i - 0.22), arrowprops={"arrowstyle": "-|>", "color": "0.25"})
+    return figure

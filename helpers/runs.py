@@ -1,0 +1,223 @@
+"""A whole run: train a recipe on a data set, score it once on the test images, and keep what there is to know of it.
+
+python -m helpers.training --data PATH --out results/run.json
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from helpers import metrics, pipeline, siftflow
+from helpers.classes import CLASS_NAMES, N_CLASSES
+from helpers.engine import hardware
+from helpers.engine.session import DRIVE
+from helpers.predict import SCALES, evaluate
+from helpers.recipe import Recipe
+from helpers.training import fit
+
+
+def project_folder():
+    return Path(__file__).resolve().parent.parent
+
+
+class RunStopped(RuntimeError):
+    """A run that did not reach its last epoch, and so has not looked at the test images."""
+
+
+def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, export_to=None):
+    """Trains `recipe` on a data set and scores it: everything `results/*.json` records, as a dict.
+
+    The 200 test images are read once, after the last epoch. With `checkpoint`, an interrupted run goes on. With
+    `export_to` the network is written there as `export` does, and what was written is scored beside it.
+
+    Raises:
+        RunStopped: it was interrupted, or its loss became NaN.
+    """
+    profile = hardware.choose_profile(recipe, N_CLASSES, precision, checkpoint)
+    print(f"{dataset}\n{recipe}\n{profile}", flush=True)
+    keras.utils.set_random_seed(recipe.seed)
+    training, validation = pipeline.load(dataset)
+    model, history = _trained(recipe, profile, training, validation, checkpoint)
+    record = {
+        "recipe": dataclasses.asdict(recipe),
+        "profile": {"device": profile.device, "precision": profile.precision, "why": profile.why},
+        "versions": hardware.versions(),
+        "images": {
+            "train": len(training.names), "validation": len(validation.names), "test": len(dataset.names("test")),
+        },
+        "weights": model.count_params(),
+        "minutes": round(sum(history["seconds"]) / 60, 1),
+        "peak_memory_gb": hardware.peak_memory(),
+        "log": history,
+        "test_time_augmentation": {"flip": True, "scales": SCALES},
+        "validation": metrics.scores(evaluate(model, validation.images, validation.labels)),
+    }  # fmt: skip
+    test = dataset.load("test") if score_test else None
+    if test:
+        record |= _test_scores(evaluate(model, *test))
+    if export_to:
+        record |= _exported(export_to, model, record, test)
+    return record
+
+
+def _trained(recipe, profile, training, validation, checkpoint):
+    """The network and its history, or `RunStopped`."""
+    pixel_counts = np.bincount(training.labels.ravel(), minlength=N_CLASSES)[:N_CLASSES]
+    images, labels = map(ops.convert_to_tensor, training[1:])  # once, or each stream makes a copy
+    steps = len(images) // recipe.batch
+    with profile.scope():
+        model = recipe.network(N_CLASSES)
+        model.compile(
+            recipe.optimizer(recipe.epochs * steps),
+            recipe.loss(pixel_counts),
+            metrics=[metrics.Scores(N_CLASSES)],
+            jit_compile=False,
+        )
+    history = fit(
+        model,
+        lambda first_epoch: recipe.batches(images, labels, first_epoch),
+        pipeline.evaluation_batches(validation.images, validation.labels, batch=recipe.batch, size=recipe.size),
+        epochs=recipe.epochs, steps=steps, checkpoint=checkpoint, recipe=recipe,
+    )  # fmt: skip
+    done = len(history.get("loss", []))
+    if done == recipe.epochs:
+        return model, history
+    if model.stop_training:  # by the guard against NaN: the same command would end the same way
+        again = "run it with another learning rate" + (" and another checkpoint" if checkpoint else "")
+    else:
+        again = "run the same command to go on" if checkpoint else "with --checkpoint it could go on"
+    raise RunStopped(f"Stopped after {done} of {recipe.epochs} epochs, with nothing scored: {again}.")
+
+
+def _test_scores(matrix):
+    per_class = zip(CLASS_NAMES, metrics.iou_per_class(matrix), strict=True)
+    return {
+        "test": metrics.scores(matrix),
+        "test_iou_per_class": {name: None if np.isnan(v) else round(v, 6) for name, v in per_class},
+        "confusion": matrix.tolist(),
+    }
+
+
+def _exported(path, model, record, test):
+    try:
+        export(path, model, record)
+    except OSError as error:
+        print(f"The network could not be written to {path} ({error.strerror or error}).")
+        return {}
+    exported = {"bytes": os.path.getsize(path)}
+    if test:
+        exported["test"] = metrics.scores(evaluate(pretrained(path)[0], *test))
+    return {"exported": exported}
+
+
+def folder():
+    """The folder of a notebook's runs: ``SERIES_RUNS``; else a mounted Google Drive's, which outlives a Colab session;
+    else ``data/runs``."""
+    if os.environ.get("SERIES_RUNS"):
+        return Path(os.environ["SERIES_RUNS"])
+    return DRIVE / "per-pixel-runs" if DRIVE.is_dir() else siftflow.data_folder() / "runs"
+
+
+def recorded(name):
+    """A record of a run that comes with the series, from ``results/``: a dict as `run` returns it."""
+    path = project_folder() / "results" / name
+    if not path.exists():
+        raise FileNotFoundError(f"No record {path}: it comes with the series; get results/ from there.")
+    return json.loads(path.read_text())
+
+
+def export(path, model, about):
+    """Writes a trained network to hand on, a fifth of a checkpoint's size: the large weights in float16, no optimizer.
+
+    Args:
+        path: a .npz file.
+        about: a record as `run` returns it, with the recipe of the network's shape and the scores.
+    """
+    kept = ("recipe", "profile", "versions", "images", "minutes", "validation", "test")
+    weights = {
+        f"{number:03}": value.astype("float16" if value.ndim > 1 else "float32")
+        for number, value in enumerate(model.get_weights())
+    }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    try:
+        np.savez_compressed(part, about=json.dumps({k: about[k] for k in kept if k in about}), **weights)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def pretrained(name_or_path):
+    """Builds a network that `export` wrote, such as ``"siftflow_cpu"``, which is in the series' ``data/checkpoints/``.
+
+    Returns:
+        (the network, a dict about it: recipe, scores, minutes and more).
+
+    Raises:
+        FileNotFoundError, ValueError: it is not there, or damaged.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".npz":
+        path = project_folder() / "data" / "checkpoints" / f"{path}.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"No trained network {path}: those of the series are in its data/checkpoints/.")
+    try:
+        with np.load(path) as archive:
+            arrays = dict(archive)
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged ({error}): get it again from where the series comes from.") from error
+    about = json.loads(str(arrays.pop("about")))
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    recipe = Recipe(**{name: value for name, value in about["recipe"].items() if name in known})
+    model = recipe.network(N_CLASSES)
+    model.set_weights([arrays[number] for number in sorted(arrays)])
+    return model, about
+
+
+def main(arguments=None):
+    """The command ``python -m helpers.training``."""
+    parser = argparse.ArgumentParser(prog="python -m helpers.training", description=run.__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--out", required=True, help="where to write the record, a .json file")
+    parser.add_argument("--checkpoint", help="a .keras file to save to after each epoch, and to go on from")
+    parser.add_argument("--precision", default="auto", choices=["auto", "float32", "mixed_bfloat16", "mixed_float16"])
+    parser.add_argument("--export", help="a .npz file to write the trained network to, small: see `pretrained`")
+    parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
+    Recipe.add_arguments(parser)
+    given = parser.parse_args(arguments)
+    recipe = Recipe.from_arguments(given)
+    if given.export and Path(given.export).suffix != ".npz":
+        parser.error(f"--export takes a .npz file, and {given.export} is none.")
+    try:
+        dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
+        record = run(
+            dataset, recipe, precision=given.precision, checkpoint=given.checkpoint,
+            score_test=not given.no_test, export_to=given.export,
+        )  # fmt: skip
+    except (ValueError, RunStopped) as error:  # a SiftFlowError is a ValueError
+        parser.exit(1, f"{error}\n")
+    typed = sys.argv[1:] if arguments is None else arguments
+    record = {"command": recipe.command(["-m", "helpers.training"], typed), **record}
+    write(record, out := Path(given.out), parser)
+    print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
+
+
+def write(record, path, parser):
+    """Writes a record; where that fails, after an hour of training, prints it instead, and ends the command."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record) + "\n")
+    except OSError as error:
+        print(json.dumps(record))
+        parser.exit(1, f"The record above could not be written to {path} ({error.strerror}): save it from here.\n")

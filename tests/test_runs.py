@@ -1,0 +1,198 @@
+"""helpers.runs: whole runs by command, their records, and networks to hand on."""
+
+import argparse
+import dataclasses
+import json
+import shlex
+
+import keras
+import numpy as np
+import pytest
+
+from helpers import metrics, predict, runs, siftflow
+from helpers.engine import callbacks
+from helpers.recipe import Recipe
+from support.small_runs import (
+    RANDOM,
+    interrupt,
+)
+from test_siftflow import write_set
+
+ABOUT = {
+    "recipe": {"size": 16, "filters": 16, "depth": 2, "stem": 2},
+    "test": {"mean_iou": 0.25},
+    "log": {"loss": [1.0]},
+}
+
+
+def test_an_exported_network_comes_back_smaller_and_nearly_the_same(tmp_path):
+    model = Recipe(**ABOUT["recipe"]).network(siftflow.N_CLASSES)
+    for weight in model.weights:  # moving statistics, too, that are not those of a new network
+        weight.assign(weight + 0.01 * np.random.RandomState(0).normal(size=weight.shape))
+    path = tmp_path / "deep" / "network.npz"
+    runs.export(path, model, ABOUT)
+    again, about = runs.pretrained(path)
+    assert about == {"recipe": ABOUT["recipe"], "test": ABOUT["test"]}  # the log is in the record
+    images = RANDOM.randint(0, 256, (2, 16, 16, 3)).astype("float32")
+    np.testing.assert_allclose(model(images), again(images), rtol=0.02, atol=0.02)
+    assert path.stat().st_size < 2.5 * model.count_params() + 5000
+    assert [file.name for file in path.parent.iterdir()] == ["network.npz"]
+
+
+def test_the_network_of_the_series_is_the_one_of_the_record():
+    model, about = runs.pretrained("siftflow_cpu")
+    record = runs.recorded("siftflow_cpu.json")
+    assert about["test"] == record["test"] and model.count_params() == record["weights"]
+    assert model.output_shape == (None, record["recipe"]["size"], record["recipe"]["size"], siftflow.N_CLASSES)
+
+
+def test_an_exported_network_that_is_missing_or_damaged_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no_such.*data/checkpoints"):
+        runs.pretrained("no_such")
+    path = tmp_path / "network.npz"
+    runs.export(path, Recipe(**ABOUT["recipe"]).network(siftflow.N_CLASSES), ABOUT)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="network.npz is damaged"):
+        runs.pretrained(path)
+
+
+# ---- a whole run ----------------------------------------------------------------------------------------------------
+
+
+TINY = ["--size", "16", "--filters", "2", "--depth", "2", "--batch", "4", "--precision", "float32"]
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A made-up data set of 20 training and 3 test images of 32x32; its cache stays in the test's folder."""
+    monkeypatch.setattr(siftflow, "data_folder", lambda: tmp_path / "data")
+    kinds = ("coast", "street")
+    root = tmp_path / "set"
+    write_set(root, [f"{kinds[i % 2]}_{i:02}" for i in range(20)], [f"coast_t{i}" for i in range(3)], 32, stand_in=True)
+    return root
+
+
+def test_command_writes_a_complete_record(data, tmp_path):
+    out = tmp_path / "deep" / "run.json"
+    runs.main(["--data", str(data), "--out", str(out), "--epochs", "2", *TINY])
+    record = json.loads(out.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    words = shlex.split(record["command"])
+    assert words[:3] == ["python", "-m", "helpers.training"] and words.count("--epochs") == 1
+    parser = argparse.ArgumentParser()
+    Recipe.add_arguments(parser)
+    assert dataclasses.asdict(Recipe.from_arguments(parser.parse_known_args(words)[0])) == record["recipe"]
+    assert all("--" + name.replace("_", "-") in words for name in record["recipe"])  # whatever the defaults become
+    assert record["recipe"]["epochs"] == 2 and record["recipe"]["seed"] == 0
+    assert {"python", "keras", "tensorflow", "numpy"} <= set(record["versions"])
+    assert record["images"] == {"train": 18, "validation": 2, "test": 3}
+    assert len(record["log"]["loss"]) == len(record["log"]["val_mean_iou"]) == 2
+    assert record["minutes"] >= 0 and record["profile"]["precision"] == "float32"
+    assert 0.1 < record["peak_memory_gb"] < 100
+    matrix = np.array(record["confusion"])
+    dataset = siftflow.SiftFlow(data)
+    assert np.array_equal(matrix.sum(axis=1), dataset.pixel_counts("test"))
+    truth = matrix.sum(axis=1)
+    present, hits = truth > 0, np.diag(matrix)
+    iou = (hits / np.maximum(truth + matrix.sum(axis=0) - hits, 1))[present]
+    assert record["test"]["mean_iou"] == pytest.approx(iou.mean(), abs=1e-6)
+    assert record["test"]["pixel_accuracy"] == pytest.approx(hits.sum() / matrix.sum(), abs=1e-6)
+    assert record["test"]["mean_accuracy"] == pytest.approx((hits / np.maximum(truth, 1))[present].mean(), abs=1e-6)
+    assert record["test"]["frequency_weighted_iou"] == pytest.approx(
+        (iou * truth[present]).sum() / truth.sum(), abs=1e-6
+    )
+    absent = {name for name, n in zip(siftflow.CLASS_NAMES, truth, strict=True) if n == 0}
+    assert {name for name, v in record["test_iou_per_class"].items() if v is None} == absent
+
+
+def test_command_exports_the_network_and_scores_what_it_wrote(data, tmp_path):
+    out, exported = tmp_path / "run.json", tmp_path / "network.npz"
+    runs.main(["--data", str(data), "--out", str(out), "--epochs", "1", "--export", str(exported), *TINY])
+    record = json.loads(out.read_text())
+    assert record["exported"]["bytes"] == exported.stat().st_size
+    model, about = runs.pretrained(exported)
+    assert about["test"] == record["test"] and about["recipe"] == record["recipe"]
+    scores = metrics.scores(predict.evaluate(model, *siftflow.SiftFlow(data).load("test")))
+    assert record["exported"]["test"] == pytest.approx(scores, abs=1e-6)
+    assert scores["pixel_accuracy"] == pytest.approx(record["test"]["pixel_accuracy"], abs=0.02)
+
+
+def test_a_network_that_cannot_be_exported_leaves_the_record(data, tmp_path, capsys):
+    out, exported = tmp_path / "run.json", data / "TestSet1.txt" / "network.npz"
+    runs.main(["--data", str(data), "--out", str(out), "--epochs", "1", "--export", str(exported), *TINY])
+    assert f"could not be written to {exported}" in capsys.readouterr().out
+    assert json.loads(out.read_text())["test"]["pixel_accuracy"] > 0
+
+
+def test_after_nan_it_does_not_say_to_run_the_same_again(data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        runs.main(
+            ["--data", str(data), "--out", str(tmp_path / "run.json"), "--checkpoint", str(tmp_path / "run.keras"),
+             "--epochs", "2", *TINY, "--learning-rate", "nan"]
+        )  # fmt: skip
+    said = capsys.readouterr()
+    assert "became nan" in said.out
+    assert "another learning rate and another checkpoint" in said.err and "the same command" not in said.err
+
+
+def test_a_record_that_cannot_be_written_is_printed(data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        runs.main(["--data", str(data), "--out", str(data / "TestSet1.txt" / "run.json"), "--epochs", "1", *TINY])
+    said = capsys.readouterr()
+    assert "save it from here" in said.err
+    assert json.loads(said.out.strip().splitlines()[-1])["test"]["pixel_accuracy"] > 0
+
+
+def test_command_can_leave_the_test_images_alone_and_resume(data, tmp_path, monkeypatch):
+    out, path = tmp_path / "run.json", tmp_path / "run.keras"
+    arguments = ["--data", str(data), "--out", str(out), "--epochs", "2", "--no-test", "--checkpoint", str(path), *TINY]
+    runs.main(arguments)
+    first = json.loads(out.read_text())
+    assert "test" not in first and "confusion" not in first
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
+    runs.main(arguments)
+    assert json.loads(out.read_text())["log"] == first["log"]
+    assert json.loads(out.read_text())["validation"] == first["validation"]
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_an_interrupted_command_does_not_spend_the_test_images(data, tmp_path, monkeypatch, epoch):
+    log = callbacks.Log.on_epoch_end
+    interrupted = lambda self, e, logs=None: interrupt(self.model) if e == epoch else log(self, e, logs)  # noqa: E731
+    monkeypatch.setattr(callbacks.Log, "on_epoch_end", interrupted)
+    out, path = tmp_path / "run.json", tmp_path / "run.keras"
+    with pytest.raises((SystemExit, KeyboardInterrupt)):
+        runs.main(["--data", str(data), "--out", str(out), "--epochs", "3", "--checkpoint", str(path), *TINY])
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--batch", "1000"], "batch"),
+        (["--size", "18"], "multiples of 8"),
+        (["--precision", "float99"], "float99"),
+        (["--export", "network"], "--export takes a .npz file, and network is none"),
+    ],
+)
+def test_command_refuses_in_one_sentence(data, tmp_path, capsys, change, said):
+    out = tmp_path / "run.json"
+    with pytest.raises(SystemExit) as stopped:
+        runs.main(["--data", str(data), "--out", str(out), "--epochs", "1", *TINY, *change])
+    error = capsys.readouterr().err
+    assert stopped.value.code in (1, 2) and not out.exists()
+    assert said in error.strip().splitlines()[-1] and "Traceback" not in error
+
+
+def test_command_refuses_damaged_data_in_one_sentence(data, tmp_path, capsys):
+    label = next((data / "SemanticLabels").glob("*/*.mat"))
+    label.write_bytes(b"")
+    with pytest.raises(SystemExit) as stopped:
+        runs.main(["--data", str(data), "--out", str(tmp_path / "run.json"), "--epochs", "1", *TINY])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 1 and label.name in error and error.count("\n") == 1
+
+
+def test_a_record_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match="gone.json"):
+        runs.recorded("gone.json")
