@@ -11,8 +11,8 @@ import zlib
 
 from keras import ops
 
-from helpers import losses
 from helpers.engine.callbacks import Checkpoint, Log, NaNGuard, going_on
+from helpers.engine.pixels import check_labels
 
 
 def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=None, recipe=None):
@@ -113,7 +113,7 @@ def _with_checked_labels(batches, n_classes):
         return batches
 
     def check(images, labels):
-        losses.check_labels(labels, n_classes)
+        check_labels(labels, n_classes)
         return images, labels
 
     return batches.map(check)

@@ -32,9 +32,9 @@ def test_evaluate_and_predict_equal_an_independent_computation(scored, flip):
     logits = independent(model, images, flip)
     two = np.sort(logits, axis=-1)
     clear = (two[..., -1] - two[..., -2]) > 1e-4  # where rounding cannot change the argmax
-    guess = predict.predict_masks(model, images, flip=flip, scales=(1,), batch=4)
-    assert guess.shape == (11, 32, 32) and guess.dtype == np.uint8
-    assert np.array_equal(guess[clear], logits.argmax(-1)[clear]) and clear.mean() > 0.99
+    masks = predict.predict_masks(model, images, flip=flip, scales=(1,), batch=4)
+    assert masks.shape == (11, 32, 32) and masks.dtype == np.uint8
+    assert np.array_equal(masks[clear], logits.argmax(-1)[clear]) and clear.mean() > 0.99
     known = np.where(clear, labels, 255).astype("uint8")
     matrix = predict.evaluate(model, images, known, flip=flip, scales=(1,), batch=4)
     counted = np.zeros((3, 3), np.int64)

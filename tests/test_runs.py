@@ -92,11 +92,13 @@ def test_command_writes_a_complete_record(data, tmp_path):
     dataset = siftflow.SiftFlow(data)
     assert np.array_equal(matrix.sum(axis=1), dataset.pixel_counts("test"))
     truth = matrix.sum(axis=1)
-    present, hits = truth > 0, np.diag(matrix)
-    iou = (hits / np.maximum(truth + matrix.sum(axis=0) - hits, 1))[present]
+    present, true_positives = truth > 0, np.diag(matrix)
+    iou = (true_positives / np.maximum(truth + matrix.sum(axis=0) - true_positives, 1))[present]
     assert record["test"]["mean_iou"] == pytest.approx(iou.mean(), abs=1e-6)
-    assert record["test"]["pixel_accuracy"] == pytest.approx(hits.sum() / matrix.sum(), abs=1e-6)
-    assert record["test"]["mean_accuracy"] == pytest.approx((hits / np.maximum(truth, 1))[present].mean(), abs=1e-6)
+    assert record["test"]["pixel_accuracy"] == pytest.approx(true_positives.sum() / matrix.sum(), abs=1e-6)
+    assert record["test"]["mean_accuracy"] == pytest.approx(
+        (true_positives / np.maximum(truth, 1))[present].mean(), abs=1e-6
+    )
     assert record["test"]["frequency_weighted_iou"] == pytest.approx(
         (iou * truth[present]).sum() / truth.sum(), abs=1e-6
     )

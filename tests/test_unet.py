@@ -27,19 +27,19 @@ def test_the_real_runs_network_has_its_weights(full):
 
 def test_each_floor_halves_the_map_and_doubles_the_channels(full):
     shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in full.layers}
-    for floor in range(4):
-        side, channels = 128 // 2**floor, 16 * 2**floor
-        assert shapes[f"down{floor}b"] == shapes[f"up{floor}b"] == (side, side, channels)
-        assert shapes[f"down{floor}_halve"] == (side // 2, side // 2, channels)
-        assert shapes[f"up{floor}_recall"] == (side, side, 2 * channels)
+    for level in range(4):
+        side, channels = 128 // 2**level, 16 * 2**level
+        assert shapes[f"down{level}b"] == shapes[f"up{level}b"] == (side, side, channels)
+        assert shapes[f"down{level}_halve"] == (side // 2, side // 2, channels)
+        assert shapes[f"up{level}_recall"] == (side, side, 2 * channels)
     assert shapes["bottomb"] == (8, 8, 256) and shapes["logits"] == (128, 128, 33)
 
 
 def test_skips_join_the_floor_they_come_from(full):
-    for floor in range(4):
-        joined = full.get_layer(f"up{floor}_recall").input
-        assert joined[0] is full.get_layer(f"down{floor}b").output
-        assert joined[1] is full.get_layer(f"up{floor}_double").output
+    for level in range(4):
+        joined = full.get_layer(f"up{level}_recall").input
+        assert joined[0] is full.get_layer(f"down{level}b").output
+        assert joined[1] is full.get_layer(f"up{level}_double").output
 
 
 @pytest.mark.parametrize("name", ["float32", "mixed_bfloat16", "mixed_float16"])

@@ -156,7 +156,9 @@ def main(arguments=None):
     rows = []
     for augmentation, options in augmentations.items():
         scores = metrics.scores(predict.evaluate(model, validation.images, validation.labels, **options))
-        rows.append({**same, "test_time_augmentation": augmentation, **{name: round(100 * scores[name], 2) for name in SCORES}})
+        rows.append(
+            {**same, "test_time_augmentation": augmentation, **{name: round(100 * scores[name], 2) for name in SCORES}}
+        )
     new = not given.log.exists()
     with given.log.open("a", newline="") as log:
         writer = csv.DictWriter(log, rows[0], lineterminator="\n")

@@ -1,0 +1,1 @@
+"""Machinery that no learner opens: hardware, a session's start, callbacks, checkpoints, kernels, an optimizer."""

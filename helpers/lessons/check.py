@@ -14,20 +14,22 @@ def mean_iou(answer, matrix):
     except (TypeError, ValueError, OverflowError):
         return print(f"The answer is one number, and this is {type(answer).__name__}: average at the end.")
     matrix = np.asarray(matrix, float)
-    hits, truth, guessed = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    present, union = truth > 0, truth + guessed - hits
-    iou = hits / np.maximum(union, 1)
+    true_positives, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    present, union = truth > 0, truth + predicted - true_positives
+    iou = true_positives / np.maximum(union, 1)
     mistakes = {
         "that divides by the number of all classes: leave out those without a single true pixel": iou.mean(),
         "that is mean accuracy: a union also holds the pixels wrongly given to the class": (
-            (hits / np.maximum(truth, 1))[present].mean()
+            (true_positives / np.maximum(truth, 1))[present].mean()
         ),
         "that is precision: a union also holds the true pixels that were missed": (
-            (hits / np.maximum(guessed, 1))[present].mean()
+            (true_positives / np.maximum(predicted, 1))[present].mean()
         ),
-        "that is pixel accuracy: take each class's own IoU first, then average": hits.sum() / max(matrix.sum(), 1),
-        "that counts the hits twice: union = truth + predicted - hits": (
-            (hits / np.maximum(truth + guessed, 1))[present].mean()
+        "that is pixel accuracy: take each class's own IoU first, then average": (
+            true_positives.sum() / max(matrix.sum(), 1)
+        ),
+        "that counts the true positives twice: union = truth + predicted - true positives": (
+            (true_positives / np.maximum(truth + predicted, 1))[present].mean()
         ),
         "that is a percentage; the answer is a fraction": 100 * metrics.scores(matrix)["mean_iou"],
     }
@@ -38,7 +40,8 @@ def mean_iou(answer, matrix):
     for what, value in mistakes.items():
         if np.isclose(answer, value, rtol=0, atol=5e-4):
             return print(f"Not yet: {what}.")
-    print(f"Not yet: {answer:.3f}. For class c: hits are matrix[c, c], its truth is row c, its predictions column c.")
+    hint = "For class c: true positives are matrix[c, c], its truth is row c, its predictions column c."
+    print(f"Not yet: {answer:.3f}. {hint}")
 
 
 def softmax(answer):
@@ -78,23 +81,29 @@ def softmax(answer):
             return print(
                 f"Not yet: right for three axes, wrong for shape {shape}: count the axis from the end, axis=-1."
             )
+    if _safe_for_large_logits(answer, logits):
+        print("Right: any shape, any size of logits.")
+
+
+def _safe_for_large_logits(answer, logits):
+    """Whether the reader's softmax takes logits of 1000; if not, says what is wrong."""
     large = _result(answer, logits + 1000, like=logits.shape)
     if large is None:
-        return
+        return False
     if not np.isfinite(large).all():
-        return print(
-            "Not yet: logits of 1000 overflow, e**1000 is infinite; subtract each pixel's largest logit first."
-        )
+        print("Not yet: logits of 1000 overflow, e**1000 is infinite; subtract each pixel's largest logit first.")
+        return False
     uneven = np.array([[1000.0, 1001.0], [0.0, 1.0]], "float32")
     own = _result(answer, uneven, like=uneven.shape)
     if own is None:
-        return
+        return False
     if not _near(own, np.exp([[0.0, 1.0]] * 2) / np.exp([0.0, 1.0]).sum()):
-        return print(
+        print(
             "Not yet: a pixel with logits 0 and 1 is wrong beside one with 1000 and 1001: subtract each pixel's own "
             "largest, max(axis=-1, keepdims=True), not one number for all."
         )
-    print("Right: any shape, any size of logits.")
+        return False
+    return True
 
 
 def class_axis(answer):
@@ -214,12 +223,12 @@ def dice(answer):
     truth, valid = (labels[..., None] == np.arange(3)).astype(float), (labels != 255)[..., None]
 
     def classes(p, axis=(0, 1, 2), smooth=0.0):
-        overlap, size, guess = (truth * p).sum(axis), truth.sum(axis), p.sum(axis)
+        overlap, size, predicted = (truth * p).sum(axis), truth.sum(axis), p.sum(axis)
         with np.errstate(all="ignore"):
             return {
-                "dice": 1 - (2 * overlap + smooth) / (size + guess + smooth),
-                "iou": 1 - overlap / (size + guess - overlap),
-                "half": 1 - overlap / (size + guess),
+                "dice": 1 - (2 * overlap + smooth) / (size + predicted + smooth),
+                "iou": 1 - overlap / (size + predicted - overlap),
+                "half": 1 - overlap / (size + predicted),
             }
 
     per_class, with_void = classes(p * valid), classes(p)
@@ -251,27 +260,27 @@ def dice(answer):
 
 
 def diagnosis(answers):
-    """Which cause, 1 to 8, does each card of notebook 05 have? {card: number, or None while not answered}."""
-    look = {
+    """Which cause, 1 to 8, does each case of notebook 05 have? {case: number, or None while not answered}."""
+    hints = {
         "A": (3, "its masks are striped: change a patch of the image, and see where the output moves"),
         "B": (4, "a third class stands between two others: which numbers do those have, and which has it?"),
         "C": (6, "the loss is fine, the rare class is gone: what does it cost to miss it altogether?"),
         "D": (7, "nothing is wrong with its masks: what does the log say to a perfect prediction?"),
         "E": (8, "not a number from the first epoch on: by what does the loss divide, picture for picture?"),
     }
-    if not isinstance(answers, dict) or set(answers) != set(look):
+    if not isinstance(answers, dict) or set(answers) != set(hints):
         return print("The answer is a dictionary with a number, 1 to 8, for each of A, B, C, D and E.")
-    for card, (right, hint) in look.items():
-        if answers[card] is None:
-            print(f"{card}: not answered yet: replace None by a number from 1 to 8, and run the cell again.")
-        elif str(answers[card]) == str(right):
-            print(f"{card}: right.")
+    for case, (right, hint) in hints.items():
+        if answers[case] is None:
+            print(f"{case}: not answered yet: replace None by a number from 1 to 8, and run the cell again.")
+        elif str(answers[case]) == str(right):
+            print(f"{case}: right.")
         else:
-            print(f"{card}: not yet: {hint}.")
+            print(f"{case}: not yet: {hint}.")
 
 
 def _quiet(answer, *arguments):
-    """What a function returns, as an array; None if it fails."""
+    """The result of a function, as an array; None if it fails."""
     try:
         return np.asarray(answer(*arguments), float)
     except Exception:
@@ -279,7 +288,7 @@ def _quiet(answer, *arguments):
 
 
 def _result(answer, *arguments, like):
-    """What the reader's function returns, as a float array of the shape `like`; or None, having said what is wrong."""
+    """The result of the reader's function, as a float array of the shape `like`; or None, having said what is wrong."""
     if not callable(answer):
         return print(f"The answer is a function, and this is {type(answer).__name__}: write it with def.")
     try:

@@ -55,12 +55,12 @@ def test_a_run_keeps_every_epoch_of_every_seed(task, run):
 
 def test_scores_are_read_off_the_matrices(run):
     matrix = run.matrices[1, 2].astype(float)
-    hits, truth, guessed = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    assert run.recall(1)[1, 2] == pytest.approx(hits[1] / truth[1])
-    assert run.precision(1)[1, 2] == pytest.approx(hits[1] / guessed[1])
-    assert run.false_alarms(1)[1, 2] == pytest.approx((guessed - hits)[1] / matrix.sum())
-    assert run.iou(1)[1, 2] == pytest.approx(hits[1] / (truth + guessed - hits)[1])
-    assert run.mean_iou()[1, 2] == pytest.approx((hits / (truth + guessed - hits)).mean())
+    true_positives, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    assert run.recall(1)[1, 2] == pytest.approx(true_positives[1] / truth[1])
+    assert run.precision(1)[1, 2] == pytest.approx(true_positives[1] / predicted[1])
+    assert run.false_alarms(1)[1, 2] == pytest.approx((predicted - true_positives)[1] / matrix.sum())
+    assert run.iou(1)[1, 2] == pytest.approx(true_positives[1] / (truth + predicted - true_positives)[1])
+    assert run.mean_iou()[1, 2] == pytest.approx((true_positives / (truth + predicted - true_positives)).mean())
     assert run.given() == pytest.approx(run.matrices[0, -1].sum(axis=0) / matrix.sum())
 
 

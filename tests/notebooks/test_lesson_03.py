@@ -69,13 +69,13 @@ def test_argmax_has_no_gradient_and_averages_forget(lesson):
     assert first == second
 
 
-@pytest.mark.parametrize(("n", "floor"), [(4, 0.744), (33, 2.547)])
-def test_the_floor_of_a_double_softmax(n, floor):
+@pytest.mark.parametrize(("n", "lowest"), [(4, 0.744), (33, 2.547)])
+def test_the_lowest_loss_of_a_double_softmax(n, lowest):
     """Claim C3: no logits get below it."""
-    assert -np.log(np.e / (np.e + n - 1)) == pytest.approx(floor, abs=5e-4)
+    assert -np.log(np.e / (np.e + n - 1)) == pytest.approx(lowest, abs=5e-4)
     perfect = softmax(100 * np.eye(n))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(np.arange(n), perfect)
-    assert float(loss) == pytest.approx(floor, abs=5e-4)
+    assert float(loss) == pytest.approx(lowest, abs=5e-4)
 
 
 def test_keras_notices_a_last_softmax_only():

@@ -1,4 +1,4 @@
-"""What notebook 05 claims, held against its run at full pace; its cards, their cured twins, its chart."""
+"""What notebook 05 claims, held against its run at full pace; its cases, their cured twins, its chart."""
 
 import re
 
@@ -58,11 +58,11 @@ def test_momentum(said):
 
 
 @pytest.mark.slow
-def test_double_softmax_has_a_floor(said):
+def test_double_softmax_has_a_lowest_loss(said):
     """Claim E6."""
     for n, line in zip((4, 33), said["p4-measure"].splitlines(), strict=True):
-        floor = -np.log(np.e / (np.e + n - 1))
-        assert f"costs {floor:.3f}" in line and f"more than {np.exp(-floor):.3f}" in line
+        lowest = -np.log(np.e / (np.e + n - 1))
+        assert f"costs {lowest:.3f}" in line and f"more than {np.exp(-lowest):.3f}" in line
         assert line.endswith(f"weaker by {n}")
 
 
@@ -126,10 +126,10 @@ def fast():
 @pytest.mark.parametrize("name", clinic.CASES)
 def test_a_card_is_diagnosed_and_its_cured_twin_is_well(fast, name):
     for cured, wanted in ((False, [FOUND[name]]), (True, [])):
-        card = clinic.case(name, cured, epochs=1)
-        problems = preflight(card.model, card.batch, class_names=experiments.CLASSES, seconds=6)
+        case = clinic.case(name, cured, epochs=1)
+        problems = preflight(case.model, case.batch, class_names=experiments.CLASSES, seconds=6)
         assert [problem.check for problem in problems] == wanted
-        assert card.complaint and card.run.film.shape[0] == 2
+        assert case.complaint and case.run.film.shape[0] == 2
 
 
 def test_there_is_no_card_f():

@@ -37,11 +37,11 @@ def test_the_network_is_right_about_unseen_scenes(table):
 
 
 def test_every_floor_is_far_below(table):
-    floors = [numbers for name, numbers in table.items() if name != "U-Net"]
-    assert len(floors) == 3
-    for floor in floors:
-        assert table["U-Net"][2] >= floor[2] + 15
-        assert table["U-Net"][4] >= floor[4] + 15
+    baselines = [numbers for name, numbers in table.items() if name != "U-Net"]
+    assert len(baselines) == 3
+    for baseline in baselines:
+        assert table["U-Net"][2] >= baseline[2] + 15
+        assert table["U-Net"][4] >= baseline[4] + 15
 
 
 def test_colour_and_row_do_not_solve_the_scenes(table):

@@ -8,8 +8,8 @@ def _test():
 
     assert my_mean_iou is not None, "Not answered."
     matrix = np.asarray(matrices["U-Net"], float)
-    hits, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    right = (hits / np.maximum(truth + predicted - hits, 1))[truth > 0].mean()
+    true_positives, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    right = (true_positives / np.maximum(truth + predicted - true_positives, 1))[truth > 0].mean()
     assert np.isclose(float(my_mean_iou), right, rtol=0, atol=5e-4), f"It is {right:.3f}, and not {my_mean_iou}."
 
 
@@ -29,8 +29,8 @@ def _test():
     matrix[[2, 5, 6]] = 0  # three classes have no pixel,
     matrix[:, 6] = 0  # and one of them was never predicted
     kept = [c for c in range(n) if c not in (2, 5, 6)]
-    hits = np.diag(matrix)
-    right = (hits[kept] / (matrix.sum(axis=1) + matrix.sum(axis=0) - hits)[kept]).mean()
+    true_positives = np.diag(matrix)
+    right = (true_positives[kept] / (matrix.sum(axis=1) + matrix.sum(axis=0) - true_positives)[kept]).mean()
     code = [source for source in In if "my_mean_iou" in source and "HIDDEN TESTS" not in source]
     names = {**globals(), "matrices": {**matrices, "U-Net": matrix}, "matrix": matrix, "my_mean_iou": None}
     with _quiet():
