@@ -123,7 +123,7 @@ def start():
 def training(size):
     """A training step, what it is fed by, and where its time goes; at the recipe's size, whatever `size`."""
     import bench_training
-    from helpers.training import Recipe
+    from helpers.recipe import Recipe
 
     yield from bench_training.sections(Section, Recipe().size)
 

@@ -32,11 +32,12 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor, ClearOutputPrepro
 import badges
 import exercises
 import grading
+import imports
 import notebooks
 
 ROOT = notebooks.ROOT
-# What a notebook needs beside it; and what only notebook 06 does: the trained network, a photo, records of runs.
-NEEDED = ("helpers/**/*.py", "helpers/**/*.tsv", "data/README.md", "LICENSE")
+# Every notebook needs these beside it, and the helpers that it imports; 06 also the trained network, a photo, records.
+NEEDED = ("data/README.md", "LICENSE")
 NEEDED_BY = {"06_unet_on_siftflow": ("data/checkpoints/*", "data/photos/*", "results/*.json")}
 PIECE = 4_000_000  # characters in one cell: Jupyter takes no message of more than 10 MB
 PAPER = Path(__file__).with_name("handouts.css")
@@ -131,9 +132,13 @@ def read_notes(path):
 
 
 def needed(name=None):
-    """The files that a notebook needs beside it, or all notebooks: paths from the root."""
-    patterns = NEEDED + (NEEDED_BY.get(name, ()) if name else sum(NEEDED_BY.values(), ()))
-    return [path.relative_to(ROOT) for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+    """The files that a notebook needs beside it, or all notebooks: paths from the root, sorted."""
+    names = [name] if name else [path.stem for path in sorted((ROOT / "notebooks").glob("0*.ipynb"))]
+    found = {path.relative_to(ROOT) for pattern in NEEDED for path in ROOT.glob(pattern)}
+    for each in names:
+        found |= {path.relative_to(ROOT) for pattern in NEEDED_BY.get(each, ()) for path in ROOT.glob(pattern)}
+        found |= set(imports.files(nbformat.read(ROOT / "notebooks" / f"{each}.ipynb", as_version=4)))
+    return sorted(found)
 
 
 def _archive(name):
@@ -222,8 +227,8 @@ def build(paths, out, browser):
         (out / edition).mkdir(parents=True, exist_ok=True)
     for path in paths:
         name, nb = path.stem, nbformat.read(path, as_version=4)
-        if nb.metadata.get("series", {}).get("sources_sha256") != notebooks.sources(nb):
-            raise notebooks.Stopped(f"The code of {path.name} changed since it was run: `make execute`, then again.")
+        if why := notebooks.stale(nb):
+            raise notebooks.Stopped(f"{path.name} is out of date, {why}: `make execute`, then again.")
         carrying = standalone(nb, name)
         tests = grading.read_tests(ROOT / "tools" / "hidden_tests" / f"{name}.py")
         editions = {

@@ -14,6 +14,7 @@ import contextlib
 import datetime
 import hashlib
 import html
+import importlib.metadata
 import json
 import os
 import re
@@ -33,6 +34,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 import exercises
+import imports
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -64,9 +66,19 @@ def sources(nb):
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
-def helpers():
-    """Hash of the code in `helpers/`, which the notebooks call."""
-    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted((ROOT / "helpers").rglob("*.py")))).hexdigest()
+def versions():
+    """The versions of what computes and draws: with others, the same code may print other numbers."""
+    return {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy", "matplotlib")}
+
+
+def stale(nb):
+    """Why the outputs of a committed notebook are not what its code makes today; "" if they are."""
+    series = nb.metadata.get("series", {})
+    if series.get("sources_sha256") != sources(nb):
+        return "its code changed since it was run"
+    if series.get("helpers_sha256") != imports.fingerprint(imports.files(nb)):
+        return "the helpers that it imports changed since it was run"
+    return ""
 
 
 def title(nb, name):
@@ -301,8 +313,9 @@ def save(paths, build, everything):
     for path in paths:
         before = nbformat.read(path, as_version=4)
         pace = os.environ.get("SERIES_PACE", "full")
-        series = {"sources_sha256": sources(before), "helpers_sha256": helpers(), "pace": pace}
-        if not everything and series.items() <= before.metadata.get("series", {}).items():
+        series = {"sources_sha256": sources(before), "helpers_sha256": imports.fingerprint(imports.files(before))}
+        series |= {"pace": pace, "versions": versions()}
+        if not everything and not stale(before) and before.metadata.get("series", {}).get("pace") == pace:
             print(f"{path.stem}: as it was run")
             continue
         solved = [nbformat.v4.new_code_cell(exercises.solved(before)) for _ in exercises.cells(before, "solution")]

@@ -11,7 +11,7 @@ import pytest
 import search
 from helpers import predict, siftflow, training
 from helpers.engine.muon import Muon
-from helpers.training import Recipe
+from helpers.recipe import Recipe
 from test_runs import data  # noqa: F401
 
 TINY = ["size=16", "filters=2", "depth=2", "batch=4", "epochs=2", "precision=float32"]

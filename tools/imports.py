@@ -1,0 +1,96 @@
+"""The files of helpers/ that a notebook imports: what it has to carry, and what makes it stale when it changes.
+
+    python tools/imports.py notebooks/01_per_pixel_softmax.ipynb    lists them
+
+Found in the code's syntax tree, nothing is run. An import inside a function counts, too.
+"""
+
+import ast
+import hashlib
+import io
+import sys
+import tokenize
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+# Files that lie beside a module and that it reads.
+DATA = {"helpers/fetch/manifest.py": ("helpers/fetch/siftflow.tsv",)}
+
+
+def files(nb, root=ROOT):
+    """The files that the code cells of a notebook import from helpers/, and what these import in turn.
+
+    Args:
+        nb: a notebook. root: the folder that holds helpers/.
+
+    Returns:
+        Their paths from the root, sorted; the packages' ``__init__.py`` and the data files are among them.
+    """
+    code = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "code" and not cell.source.startswith("%"))
+    found, new = set(), set(_imported(code, root))
+    while new:
+        path = new.pop()
+        found.add(path)
+        new |= set(_imported((root / path).read_text(encoding="utf-8"), root, path)) - found
+    found |= {Path(name) for path in found for name in DATA.get(path.as_posix(), ())}
+    return sorted(found)
+
+
+def _imported(code, root, of=None):
+    """The files behind the import statements of this code, which is that of the file `of`, if of any."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _package(of, node.level) + (node.module.split(".") if node.module else [])
+            names = [".".join([*base, *rest]) for rest in ([], *([alias.name] for alias in node.names))]
+        else:
+            continue
+        for name in names:
+            yield from _files_of(name, root)
+
+
+def _package(of, level):
+    """The parts of the package that a relative import of that level begins at; nothing for an absolute one."""
+    return list(of.parts[: len(of.parts) - level]) if level else []
+
+
+def _files_of(name, root):
+    """The file of a module in helpers/, if it is one, and the ``__init__.py`` of each package it is in."""
+    parts = name.split(".")
+    if parts[0] != "helpers":
+        return
+    for end in range(1, len(parts) + 1):
+        path = Path(*parts[:end])
+        for file in (path / "__init__.py", path.with_suffix(".py")):
+            if (root / file).is_file():
+                yield file
+
+
+def fingerprint(paths, root=ROOT):
+    """A hash over files that changes when what they do does: comments, docstrings and empty lines do not count."""
+    digest = hashlib.sha256()
+    for path in paths:
+        data = (root / path).read_bytes()
+        digest.update(path.as_posix().encode() + b"\0" + (_bare(data) if path.suffix == ".py" else data) + b"\0")
+    return digest.hexdigest()
+
+
+def _bare(source):
+    """Python code (bytes) without comments, docstrings and empty lines."""
+    lines = source.decode().splitlines()
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, col = token.start
+            lines[row - 1] = lines[row - 1][:col]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            first, last = node.body[0].lineno, node.body[0].end_lineno
+            lines[first - 1 : last] = [""] * (last - first + 1)
+    return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
+
+
+if __name__ == "__main__":
+    print(*files(nbformat.read(sys.argv[1], as_version=4)), sep="\n")
