@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 FIRST := $(firstword $(sort $(wildcard notebooks/0*.ipynb)))
 export JUPYTER_PREFER_ENV_PATH = 1
-.PHONY: help run lab data handouts badges test bench execute lint clean setup setup-dev setup-colab
+.PHONY: help run lab data handouts badges test test-all bench execute lint clean setup setup-dev setup-colab
 .NOTPARALLEL:
 
 help:
@@ -12,7 +12,8 @@ help:
 	@echo 'make data     gets the SiftFlow photographs, for the full run (140 MB; see data/README.md)'
 	@echo 'make handouts builds the editions for a class: student, instructor, one-file, nbgrader (see TEACHING.md)'
 	@echo 'make badges   stamps "Open in Colab" links, from the git remote or ARGS=OWNER/NAME; ARGS=none removes them'
-	@echo 'make test     runs the tests, every notebook included'
+	@echo 'make test     runs the tests of the code (a few minutes)'
+	@echo 'make test-all runs every test: notebooks, browser, Colab, grading (some 20 minutes)'
 	@echo 'make bench    times losses, scores and a training step against what others have (some minutes)'
 	@echo 'make execute  re-runs the committed notebooks whose code changed, and saves them'
 	@echo 'make lint     says what ruff would change (ruff check, ruff format)'
@@ -60,8 +61,13 @@ handouts: setup
 badges: setup
 	@$(PY) tools/badges.py $(ARGS)
 
+# Whole files of tests in two processes; then, alone, the tests that measure time.
 test: setup-dev
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not alone' $(ARGS)
+
+test-all: setup-dev
+	@$(PY) -m pytest -n 2 --dist loadfile -m 'not alone' --junitxml=build/tests.xml $(ARGS)
+	@$(PY) -m pytest -m alone --junitxml=build/tests-alone.xml $(ARGS)
 
 bench: setup-dev
 	@$(PY) tools/bench.py $(ARGS)

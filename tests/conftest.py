@@ -1,5 +1,8 @@
-"""What several tests share: the real data set, Chromium and Colab's packages, where they are at hand; one run of every
-notebook; and the table of faults while getting the data, which stands below the results."""
+"""Several tests share this: the real data set, Chromium and Colab's packages, where they are at hand; one run of every
+notebook; and the table of faults while getting the data, which stands below the results.
+
+Tests run in two processes (pytest-xdist, whole files), so each computes with one thread, and so do kernels it starts.
+"""
 
 import os
 import subprocess
@@ -10,8 +13,28 @@ import pytest
 
 import handouts
 
+for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(_name, "1")  # before TensorFlow and NumPy read them
+
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = pytest.StashKey()
+# Files that take longest, longest first: a file that is begun last should be a short one. .ci/run prints minutes.
+LONGEST = (
+    "notebooks/test_browser.py", "notebooks/test_colab.py", "notebooks/test_notebooks.py", "tools/test_grading.py",
+    "preflight", "engine/test_checkpoints.py", "tools/test_handouts.py", "test_losses.py",
+    "notebooks/test_lesson_06.py", "notebooks/test_lesson_05.py", "lessons/test_experiments.py",
+    "tools/test_workers.py", "fetch",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Sorts the files by how long they take. Within a file nothing moves."""
+
+    def place(item):
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        return next((i for i, name in enumerate(LONGEST) if path.startswith(name)), len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -47,11 +70,13 @@ def siftflow_root():
 
 @pytest.fixture(scope="session")
 def notebooks_run(tmp_path_factory):
-    """Every notebook, executed once at full pace as `make run` does: the finished process and the build folder."""
+    """Every notebook, executed once at the fast pace as `make run` does: the finished process and the build folder."""
     build = tmp_path_factory.mktemp("build")
     env = {name: value for name, value in os.environ.items() if not name.startswith("SERIES_")}
     command = [sys.executable, "tools/notebooks.py", "run", "--build", str(build)]
-    process = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    process = subprocess.run(
+        command, cwd=ROOT, env={**env, "SERIES_PACE": "fast"}, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
     return process, build
 
 

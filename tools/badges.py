@@ -35,6 +35,7 @@ def without(text):
 
 
 def badge(repository, name):
+    """The badge in Markdown; nothing without a repository."""
     return f"[![Open in Colab]({IMAGE})]({address(repository, name)})" if repository else ""
 
 
@@ -68,6 +69,7 @@ def of_remote():
 
 
 def main():
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repository", nargs="?", help="OWNER/NAME, OWNER/NAME@BRANCH or none (default: ask git)")
     given = parser.parse_args().repository

@@ -161,6 +161,7 @@ def lines(section, measured):
 
 
 def main(arguments=None, sections=SECTIONS):
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(sections)}; default: all")
     parser.add_argument("--size", type=int, default=256, help="rows and columns of an image (default: %(default)s)")

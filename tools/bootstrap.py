@@ -87,6 +87,7 @@ class SetupError(Exception):
 
 
 def say(text):
+    """Print it at once."""
     print(text)
     sys.stdout.flush()
 
@@ -120,6 +121,7 @@ def wanted():
 
 
 def stamp():
+    """The content of the file that says what `.venv` was made from."""
     try:
         return json.loads(read(STAMP).decode("utf-8"))
     except ValueError:
@@ -274,6 +276,7 @@ def cause():
 
 
 def main(arguments):
+    """The command."""
     dev = arguments == ["--dev"]
     if arguments and not dev:
         say(__doc__.strip())

@@ -269,6 +269,7 @@ def accompany(folder):
 
 
 def main():
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="notebooks whose names begin so")
     parser.add_argument("--no-pdf", action="store_true", help="HTML only")

@@ -23,6 +23,7 @@ c.CourseDirectory.ignore.append("series-*")  # what a notebook unpacks beside it
 
 
 def tidy(**_):
+    """Remove what the notebooks unpacked while they were marked."""
     for folder in Path("autograded").glob("*/*/series-*"):
         shutil.rmtree(folder)
 
@@ -34,6 +35,7 @@ class Feedback(GetGrades):
     """Students see what a hidden test says, and not how it finds out; and one line of the cell that carries files."""
 
     def preprocess_cell(self, cell, resources, cell_index):
+        """Shorten one cell."""
         cell, resources = super().preprocess_cell(cell, resources, cell_index)
         if cell.metadata.get("nbgrader", {}).get("grade"):
             cell.source = cell.source.partition("### BEGIN HIDDEN TESTS")[0]

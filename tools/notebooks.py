@@ -138,10 +138,13 @@ class ThisPython(KernelSpecManager):
     """Any kernel asked for is this Python's, whatever kernels the user has installed under the same name."""
 
     def get_kernel_spec(self, kernel_name):
+        """The kernel of this Python."""
         return KernelSpec(**get_kernel_dict(extra_arguments=["--log-level=CRITICAL"]))
 
 
 class ThisPythonManager(AsyncKernelManager):
+    """Starts the kernel of `ThisPython`."""
+
     def __init__(self, **options):
         super().__init__(kernel_spec_manager=ThisPython(), **options)
 
@@ -158,14 +161,17 @@ class Progress(threading.Thread):
         self.cell, self.peak, self.start_time, self.done = 0, 0, time.time(), threading.Event()
 
     def enter(self, cell, cell_index):
+        """Remember which code cell runs."""
         if cell.cell_type == "code":
             self.cell = sum(c.cell_type == "code" for c in self.client.nb.cells[: cell_index + 1])
 
     def line(self):
+        """Where the run is."""
         minutes = (time.time() - self.start_time) / 60
         return f"{self.name}: cell {self.cell} of {len(self.cells)}, {minutes:.1f} min, peak {self.peak / 1e9:.1f} GB"
 
     def measure(self):
+        """Look at the memory in use."""
         try:
             kernel = psutil.Process(self.client.km.provisioner.pid)
             processes = [kernel, *kernel.children(recursive=True)]
@@ -174,6 +180,7 @@ class Progress(threading.Thread):
             pass
 
     def run(self):
+        """Watch, until the run is over."""
         live, said = sys.stdout.isatty(), time.time()
         while not self.done.wait(0.5):
             self.measure()
@@ -344,6 +351,7 @@ def save(paths, build, everything):
 
 
 def main():
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["run", "execute"])
     parser.add_argument("names", nargs="*", help="only notebooks whose names begin so, such as 06; all by default")

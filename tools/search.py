@@ -60,10 +60,12 @@ class Experiment(Recipe):
     step: str = "adamw"  # or "muon", as `helpers.engine.muon`
 
     def loss(self, pixel_counts):
+        """The recipe's loss, with Dice added where it is asked for."""
         cross_entropy = super().loss(pixel_counts)
         return losses.Sum([cross_entropy, *[losses.Dice()] * self.dice]) if self.dice else cross_entropy
 
     def optimizer(self, steps):
+        """The recipe's optimizer, or what takes its place."""
         config = super().optimizer(steps).get_config()
         if self.schedule == "constant":
             warm_up = max(1, round(self.warm_up * steps))
@@ -119,6 +121,7 @@ class Experiment(Recipe):
 
 
 def main(arguments=None):
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
     parser.add_argument("--what", required=True, help="what this experiment asks, for the log")

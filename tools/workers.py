@@ -103,39 +103,61 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
         runs.RunStopped: the loss became NaN.
     """
     images, labels = training_set
-    steps, share = len(images) // recipe.batch, recipe.batch // strategy.num_replicas_in_sync
+    steps = len(images) // recipe.batch
     mine = tf.constant(zlib.crc32(json.dumps(run).encode()), tf.int64)
     if mine != from_chief(strategy, [mine])[0]:
         raise ValueError("Settings or data here are not those of the first worker: give every worker the same.")
+    model = compiled(strategy, recipe, labels, steps)
+    watch = Watch(model, recipe, run, validation_set, checkpoint) if chief else None
+    history = watch.history if chief else {}
+    done = share_start(strategy, model, len(history.get("loss", [])))
+    yield done, watch and watch.model, history
+    if done == recipe.epochs:
+        return
+    step, batches = training_step(strategy, model, recipe), iter(recipe.batches(images, labels, done))
+    for epoch in range(done + 1, recipe.epochs + 1):
+        start = time.perf_counter()
+        loss = np.mean([float(step(next(batches))) for _ in range(steps)])
+        if chief:
+            watch.score(epoch, loss, start)
+            watch.save(epoch)
+            yield epoch, watch.model, history
+        elif not math.isfinite(loss):
+            raise _became_nan(epoch)
+        from_chief(strategy, [mine])  # for which the others wait until it has saved
+        if not chief:
+            yield epoch, None, {}
+
+
+def compiled(strategy, recipe, labels, steps):
+    """The recipe's network on all workers; its normalisation sees the whole batch, not a worker's share."""
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
         model = recipe.network(siftflow.N_CLASSES)
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
-                layer.synchronized = True  # statistics of the whole batch, not of this worker's share
+                layer.synchronized = True
         model.compile(
             recipe.optimizer(recipe.epochs * steps),
             recipe.loss(np.bincount(labels.ravel(), minlength=siftflow.N_CLASSES)[: siftflow.N_CLASSES]),
             jit_compile=False,
         )
         model.optimizer.build(model.trainable_variables)
-    copy, history = None, {}
-    if chief:
-        state = checkpoints.load(checkpoint, model, run) if checkpoint else None
-        history = state.history if state else {}
-        copy = recipe.network(siftflow.N_CLASSES)  # free of the strategy: it is scored here while the others wait
-        copy.set_weights(model.get_weights())
-        copy.compile(loss=model.loss, metrics=[metrics.Scores(siftflow.N_CLASSES)], jit_compile=False)
-        validation = pipeline.evaluation_batches(*validation_set, batch=recipe.batch, size=recipe.size)
+    return model
+
+
+def share_start(strategy, model, done):
+    """Gives every worker the chief's weights and optimizer, and the epochs that are done, which it returns."""
     variables = [*model.variables, *model.optimizer.variables]
-    done = tf.constant(len(history.get("loss", [])), tf.int64)
-    done, *values = from_chief(strategy, [done, *(variable.value for variable in variables)])
+    done, *values = from_chief(strategy, [tf.constant(done, tf.int64), *(variable.value for variable in variables)])
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-    done = int(done)
-    yield done, copy, history
-    if done == recipe.epochs:
-        return
+    return int(done)
+
+
+def training_step(strategy, model, recipe):
+    """A function of a whole batch, which every worker makes, of which each trains on its share: the loss."""
+    share = recipe.batch // strategy.num_replicas_in_sync
 
     @tf.function(autograph=False)
     def step(images, labels):
@@ -149,35 +171,54 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
 
         return strategy.reduce("SUM", strategy.run(on_replica, (images, labels)), axis=None)
 
-    def shared(batch):  # every worker makes the whole batch, which costs little, and takes its share of it
+    def shared(values):
         return strategy.experimental_distribute_values_from_function(
-            lambda context: batch[context.replica_id_in_sync_group * share :][:share]
+            lambda context: values[context.replica_id_in_sync_group * share :][:share]
         )
 
-    batches = iter(recipe.batches(images, labels, done))
-    for epoch in range(done + 1, recipe.epochs + 1):
-        start = time.perf_counter()
-        numbers = {"loss": np.mean([float(step(*map(shared, next(batches)))) for _ in range(steps)])}
-        if chief:
-            copy.set_weights(model.get_weights())
-            scores = copy.evaluate(validation, verbose=0, return_dict=True)
-            numbers |= {f"val_{name}": value for name, value in scores.items()}
+    return lambda batch: step(*map(shared, batch))
+
+
+class Watch:
+    """The chief's second task: it scores a copy of the network while the others wait, and saves.
+
+    Attributes:
+        model: the copy, free of the strategy. history: a dict of lists, one number an epoch.
+    """
+
+    def __init__(self, model, recipe, run, validation_set, checkpoint):
+        self.trained, self.recipe, self.run, self.checkpoint = model, recipe, run, checkpoint
+        state = checkpoints.load(checkpoint, model, run) if checkpoint else None
+        self.history = state.history if state else {}
+        self.model = recipe.network(siftflow.N_CLASSES)
+        self.model.set_weights(model.get_weights())
+        self.model.compile(loss=model.loss, metrics=[metrics.Scores(siftflow.N_CLASSES)], jit_compile=False)
+        self.validation = pipeline.evaluation_batches(*validation_set, batch=recipe.batch, size=recipe.size)
+
+    def score(self, epoch, loss, start):
+        """Adds an epoch that began at `start` to the history; `runs.RunStopped` if a number is none."""
+        self.model.set_weights(self.trained.get_weights())
+        scores = self.model.evaluate(self.validation, verbose=0, return_dict=True)
+        numbers = {"loss": loss, **{f"val_{name}": value for name, value in scores.items()}}
         if not all(map(math.isfinite, numbers.values())):
-            raise runs.RunStopped(f"The loss became NaN in epoch {epoch}: try a tenth of the learning rate.")
-        if chief:
-            for name, value in {**numbers, "seconds": time.perf_counter() - start}.items():
-                history.setdefault(name, []).append(round(float(value), 6))
-            if checkpoint:
-                try:
-                    checkpoints.save(checkpoint, model, history, run)
-                except OSError as error:
-                    print(callbacks.not_saved(epoch, checkpoint, error), flush=True)
-            shown = (f"{name} {history[name][-1]:.4f}" for name in ("loss", "val_loss", "val_mean_iou"))
-            print(f"Epoch {epoch} of {recipe.epochs}:", *shown, f"{history['seconds'][-1]:.1f} s", flush=True)
-            yield epoch, copy, history
-        from_chief(strategy, [mine])  # for which the others wait until it has saved
-        if not chief:
-            yield epoch, None, {}
+            raise _became_nan(epoch)
+        for name, value in {**numbers, "seconds": time.perf_counter() - start}.items():
+            self.history.setdefault(name, []).append(round(float(value), 6))
+
+    def save(self, epoch):
+        """Writes the checkpoint, if there is to be one, and prints how the epoch went."""
+        if self.checkpoint:
+            try:
+                checkpoints.save(self.checkpoint, self.trained, self.history, self.run)
+            except OSError as error:
+                print(callbacks.not_saved(epoch, self.checkpoint, error), flush=True)
+        shown = (f"{name} {self.history[name][-1]:.4f}" for name in ("loss", "val_loss", "val_mean_iou"))
+        seconds = self.history["seconds"][-1]
+        print(f"Epoch {epoch} of {self.recipe.epochs}:", *shown, f"{seconds:.1f} s", flush=True)
+
+
+def _became_nan(epoch):
+    return runs.RunStopped(f"The loss became NaN in epoch {epoch}: try a tenth of the learning rate.")
 
 
 def lost(error, names, me):
@@ -187,7 +228,17 @@ def lost(error, names, me):
     return " and ".join(f"{name} ({names[name]})" for name in gone)
 
 
+def scored(model, validation_set, test_set):
+    """What the record says of the trained network."""
+    scores = {"validation": metrics.scores(predict.evaluate(model, *validation_set))}
+    if test_set:
+        matrix = predict.evaluate(model, *test_set)
+        scores |= {"test": metrics.scores(matrix), "confusion": matrix.tolist()}
+    return scores
+
+
 def main(arguments=None):
+    """The command."""
     parser = argparse.ArgumentParser(prog="python tools/workers.py", description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
     parser.add_argument("--out", required=True, help="where worker 0 writes the record, a .json file")
@@ -238,11 +289,8 @@ def main(arguments=None):
         "precision": given.precision,
         "minutes": round(sum(history["seconds"]) / 60, 1),
         "log": history,
-        "validation": metrics.scores(predict.evaluate(model, *validation_set)),
+        **scored(model, validation_set, None if given.no_test else dataset.load("test")),
     }
-    if not given.no_test:
-        matrix = predict.evaluate(model, *dataset.load("test"))
-        record |= {"test": metrics.scores(matrix), "confusion": matrix.tolist()}
     runs.write(record, out, parser)
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
 

@@ -41,10 +41,9 @@ def test_three_pixels_of_one_class(lesson):
     assert said.count("[0.269, 0.731]") == 4
 
 
-@pytest.mark.slow
-def test_the_wrong_head_stays_behind(notebooks_run):
+def test_the_wrong_head_stays_behind(tmp_path):
     """Claims B4 and B9, at full pace: both sink, one stays."""
-    said = running.printed(notebooks_run, NAME)["race"]
+    said = running.printed(NAME, tmp_path)["race"]
     (_, right), (first, wrong) = (tuple(map(float, pair)) for pair in re.findall(r"loss ([\d.]+) → ([\d.]+)", said))
     assert right < 1.6
     assert right + 0.7 < wrong < first

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from helpers.lessons import experiments
 from support import running
 
 NAME = "03_weighted_cross_entropy"
@@ -14,7 +15,7 @@ NAME = "03_weighted_cross_entropy"
 @pytest.fixture(scope="module")
 def lesson():
     with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch)
+        yield running.run(NAME, patch, without=("suspects", "suspects-figure", "train-figure"))
 
 
 def softmax(z):
@@ -107,7 +108,7 @@ def test_the_askers_loss_is_as_posted(lesson):
     random = np.random.RandomState(0)
     labels, p = random.randint(0, 3, (2, 5, 5)), random.dirichlet(np.ones(4), (2, 5, 5)) * 1.7
     truth = np.eye(4)[labels]
-    weights = v["trials"].BATCH / (truth.sum((0, 1, 2)) + 1e-7)
+    weights = experiments.BATCH / (truth.sum((0, 1, 2)) + 1e-7)
     q = np.clip(p / p.sum(-1, keepdims=True), 1e-7, 1 - 1e-7)
     wanted = -(truth * np.log(q) * weights).sum(-1)
     np.testing.assert_allclose(np.array(v["asker"](labels, p.astype("float32"))), wanted, rtol=1e-4)
@@ -120,18 +121,13 @@ def test_a_clipped_pixel_is_lost_and_one_from_logits_is_not(lesson):
 
 
 @pytest.mark.slow
-def test_the_suspects_at_full_pace(lesson):
+def test_the_suspects_at_full_pace(monkeypatch):
     """Claim D2, as the figure shows it."""
-    v = lesson[0]
-    trials = v["trials"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SERIES_PACE", raising=False)
-        outcome = {}
-        for name, (loss, optimizer, head, start) in v["suspects"].items():
-            fresh = type(optimizer).from_config(optimizer.get_config())
-            run = trials.train(v["task"], loss, optimizer=fresh, head=head, prepare=start, epochs=6)
-            last = run.matrices[0, -1]
-            outcome[name] = run.given(), np.trace(last) / last.sum(), run.losses[0]
+    v, _ = running.run(NAME, monkeypatch, upto="suspects", SERIES_PACE="full")
+    outcome = {}
+    for name, run in v["outcomes"].items():
+        last = run.matrices[0, -1]
+        outcome[name] = run.given(), np.trace(last) / last.sum(), run.losses[0]
     given, right, _ = outcome["posted loss, softmax, Adam 0.005"]
     assert right > 0.55 and given.max() < 0.7
     assert outcome["Adam 1.0"][1] < 0.45
@@ -181,12 +177,9 @@ def test_the_drawn_curve_is_the_gradient(lesson):
             assert slope[3] == pytest.approx(drawn, rel=1e-3, abs=1e-3)
 
 
-@pytest.mark.slow
-def test_both_losses_trained(notebooks_run):
+def test_both_losses_trained(tmp_path):
     """Claim D4 on scenes, at full pace: by the prediction nothing is found, by the truth most."""
-    found = dict(
-        re.findall(r"^(.+?) +things: (\d+)% found", running.printed(notebooks_run, NAME)["train-figure"], re.M)
-    )
+    found = dict(re.findall(r"^(.+?) +things: (\d+)% found", running.printed(NAME, tmp_path)["train-figure"], re.M))
     assert int(found["weights × y_pred"]) < 5 and int(found["plain"]) < 5
     assert int(found["weights × y_true"]) > 25
 

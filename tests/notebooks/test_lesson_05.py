@@ -20,18 +20,16 @@ def numbers(text):
 
 
 @pytest.fixture(scope="module")
-def said(notebooks_run):
-    return running.printed(notebooks_run, NAME)
+def said(tmp_path_factory):
+    return running.printed(NAME, tmp_path_factory.mktemp("build"))
 
 
-@pytest.mark.slow
 def test_the_two_cheap_tests(said):
     untrained, _, ln, _, by_heart = numbers(said["cheap"])
     assert ln == pytest.approx(np.log(33), abs=5e-4) and abs(untrained - ln) < 0.5
     assert by_heart < 0.6  # a tenth of what it began with; shares alone cannot go below 1.9
 
 
-@pytest.mark.slow
 def test_adadelta_does_not_move(said):
     """Claim E3."""
     steps = {(line.split()[0], line.split()[1][:-1]): numbers(line)[-1] for line in said["p1-measure"].splitlines()}
@@ -39,7 +37,6 @@ def test_adadelta_does_not_move(said):
     assert [float(v) for v in re.findall(r"v = (\d\.\d{4})", said["p1-slide"])] == [1.0, 0.9978, 0.8004, 0.0016]
 
 
-@pytest.mark.slow
 def test_frozen_normalisation_is_in_inference_mode(said):
     """Claim E4: trainable=False makes training=True mean nothing."""
     lost, *lines = said["p2-measure"].splitlines()
@@ -48,7 +45,6 @@ def test_frozen_normalisation_is_in_inference_mode(said):
     assert spreads[0] < 2 < 5 < spreads[1] == spreads[2] == spreads[3]
 
 
-@pytest.mark.slow
 def test_momentum(said):
     """Claim E4: alike in training mode; the larger the momentum, the later inference mode follows."""
     lines = [numbers(line.split("loss")[1]) for line in said["p3-measure"].splitlines()]
@@ -57,7 +53,6 @@ def test_momentum(said):
     assert [[line[2], line[4]] for line in lines] == [[65, 100], [10, 70], [1, 11]]  # per cent, after 10 and 120 steps
 
 
-@pytest.mark.slow
 def test_double_softmax_has_a_lowest_loss(said):
     """Claim E6."""
     for n, line in zip((4, 33), said["p4-measure"].splitlines(), strict=True):
@@ -66,21 +61,18 @@ def test_double_softmax_has_a_lowest_loss(said):
         assert line.endswith(f"weaker by {n}")
 
 
-@pytest.mark.slow
 def test_the_other_range_and_the_shifted_names(said):
     times = {line[:9].strip(): numbers(line.split("remembered")[1])[0] for line in said["p5-measure"].splitlines()}
     assert 0.5 < times["healthy"] < 2 and times["patient 5"] > 50 and "True" in said["p5-measure"].splitlines()[1]
     assert all(f"{c + 1}: " in line for c, line in enumerate(said["p6-measure"].splitlines()[1:4]))
 
 
-@pytest.mark.slow
 def test_one_void_pixel_that_is_not_masked(said):
     """Claim E5."""
     without, one = numbers(said["maps"].replace("64 pixels", ""))
     assert without == pytest.approx(np.log(21), abs=5e-3) and one > 50 * without
 
 
-@pytest.mark.slow
 def test_preflight_names_each_patient(said):
     found = {line.split()[0]: line for line in said["preflight-ward"].splitlines()}
     assert list(found) == ["control", "1", "2", "3", "4", "5", "6"] and "no problem found" in found["control"]
@@ -99,7 +91,6 @@ def test_preflight_names_each_patient(said):
     )
 
 
-@pytest.mark.slow
 def test_no_rate_heals_the_frozen_network(said):
     """Claim E8, and why E3 alone cannot be the answer."""
     adadelta, both, lost, kept = (numbers(line[30:]) for line in said["rates"].splitlines())
@@ -108,7 +99,6 @@ def test_no_rate_heals_the_frozen_network(said):
     assert max(lost) < 0.3 and max(kept) > 0.5
 
 
-@pytest.mark.slow
 def test_habits(said):
     """Claims E9 and E10."""
     early, late = (float(number) for number in re.findall(r"0\.\d\d", said["habits"]))

@@ -1,4 +1,4 @@
-"""What notebook 06 claims of its own run on the drawn scenes, checked on that run."""
+"""What notebook 06 claims of its own run on the synthetic scenes, checked on that run."""
 
 import os
 import re
@@ -14,18 +14,15 @@ from sklearn.ensemble import RandomForestClassifier
 
 import helpers
 from helpers import metrics, scenes, siftflow
+from support import running
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def table(notebooks_run):
+def table(tmp_path_factory):
     """The printed scores in %: row -> pixel and mean accuracy, mean IoU, f.w. IoU, mean IoU of the frequent classes."""
-    process, build = notebooks_run
-    assert process.returncode == 0, process.stdout + process.stderr
-    nb = nbformat.read(build / "notebooks" / "06_unet_on_siftflow.ipynb", as_version=4)
-    printed = next(cell for cell in nb.cells if cell.id == "scores").outputs[0].text
+    printed = running.printed("06_unet_on_siftflow", tmp_path_factory.mktemp("build"))["scores"]
     rows = re.findall(r"^(\S.*?)" + 5 * r"\s+([\d.]+)" + "$", printed, re.M)
     return {name: tuple(map(float, numbers)) for name, *numbers in rows}
 
@@ -44,9 +41,10 @@ def test_every_floor_is_far_below(table):
         assert table["U-Net"][4] >= baseline[4] + 15
 
 
+@pytest.mark.slow
 def test_colour_and_row_do_not_solve_the_scenes(table):
     """A random forest on a pixel's red, green, blue and row, grown on 300,000 of them, stays 15 points behind."""
-    data = siftflow.SiftFlow(siftflow.data_folder() / "scenes" / "full")
+    data = scenes.make(siftflow.data_folder() / "scenes" / "full", train=480, test=80)
 
     def features(split):
         images, labels = data.load(split)
@@ -112,7 +110,7 @@ def test_it_says_why_it_falls_back_to_scenes(data_cell, monkeypatch):
     monkeypatch.setattr(helpers, "on_colab", lambda: True)
     called, said = data_cell(net=False)
     assert called == ["get", "scenes"]
-    assert "No network" in said and "draws scenes" in said and "procedural scenes" in said
+    assert "No network" in said and "draws scenes" in said and "synthetic scenes" in said
 
 
 def test_without_a_gpu_it_does_not_touch_the_net(data_cell):
@@ -121,6 +119,7 @@ def test_without_a_gpu_it_does_not_touch_the_net(data_cell):
     assert "siftflow.get()" in said and "draws scenes" in said
 
 
+@pytest.mark.slow
 def test_it_takes_the_photographs_where_they_are(siftflow_root, tmp_path):
     env = {**os.environ, "SERIES_DATA": "auto", "SERIES_PACE": "fast", "SIFTFLOW_DIR": str(siftflow_root)}
     command = [sys.executable, "tools/notebooks.py", "run", "--only", "06", "--build", str(tmp_path)]

@@ -57,9 +57,8 @@ def test_a_solution_stays_folded(nb):
 
 def test_executed_as_it_stands(nb):
     assert [cell.execution_count for cell in code(nb)] == list(range(1, len(code(nb)) + 1))
-    series = nb.metadata.get("series", {})
-    assert series.get("sources_sha256") == notebooks.sources(nb), "the code changed since it was run: `make execute`"
-    assert series.get("pace") == "full"
+    assert not notebooks.stale(nb), f"{notebooks.stale(nb)}: `make execute`"
+    assert nb.metadata.series.pace == "full"
     assert not list(notebooks.faults(nb))
 
 

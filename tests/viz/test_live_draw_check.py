@@ -330,7 +330,9 @@ def said(answer, matrix=MATRIX):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("style", [float, np.float32, np.float64, np.array, keras.ops.convert_to_tensor], ids=lambda style: style.__name__)
+@pytest.mark.parametrize(
+    "style", [float, np.float32, np.float64, np.array, keras.ops.convert_to_tensor], ids=lambda style: style.__name__
+)
 def test_the_right_answer_in_any_style(style):
     assert said(style(RIGHT)).startswith("Right")
 
