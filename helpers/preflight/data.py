@@ -1,0 +1,131 @@
+"""Can the data be read, and are they images with labels?"""
+
+import time
+
+import keras
+import numpy as np
+
+from .case import Data
+from .report import Cause, Result, Stop, fine, problem
+from .tools import short
+
+_IMAGES = 8  # go through the network, at most
+_BATCHES = 8  # of a pipeline are read, at most
+_LABELS = 16e6  # of all batches together are examined, at most
+_SECONDS = 5  # of reading, after which no further batch is read
+
+NAN = Cause(
+    cause="A division by zero (a constant image minus its mean, over its deviation 0), a damaged file, or float16 that "
+    "overflowed.",
+    cure="Find them with np.isfinite({what}), and mend the step that makes them.",
+)
+BLANK = Cause(
+    cause="Images that were not read, or were rounded to 0: whole numbers divided by 255 and cast back.",
+    cure="Look at one: plt.imshow(images[0]).",
+)
+
+
+def check_data(batch):
+    """Reads some batches, and stops at what is no picture with labels, or not a number: -> `Data`."""
+    batches = _read(batch)
+    x, y, weight = batches[0]
+    for number, read in enumerate(batches, start=1):
+        for what, array in zip(("images", "labels"), read, strict=False):
+            bad = ~np.isfinite(array)
+            if bad.any():
+                where = ", ".join(map(str, np.unique(np.nonzero(bad)[0])[:5]))
+                symptom = f"{bad.sum()} values of the {what} are NaN or infinite (batch {number}, number {where})."
+                raise Stop(problem(NAN, symptom, what=what))
+    if x.min() == x.max():
+        raise Stop(problem(BLANK, f"Every value of the images is {x.min():g}."))
+    said = f"{len(batches)} batch{'es' * (len(batches) > 1)} read"
+    images = f"images {x.shape} {x.dtype}, {x.min():.3g} to {x.max():.3g}, mean {x.mean():.3g}"
+    return Result(
+        [fine(f"{said}; {images}; labels {y.shape} {y.dtype}.")],
+        facts=Data(batches, x, y, weight).first(_IMAGES),
+    )
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+EMPTY = Cause(
+    cause="A wrong path or pattern, a filter that drops everything, take(0), or an iterator read to its end.",
+    cure="Look before batching: len(files), next(iter(dataset)).",
+)
+
+
+def _read(batch):
+    """Up to `_BATCHES` batches as arrays, all of one shape: [(images, labels, weights or None)]."""
+    read = _collect(batch, _source(batch))
+    if not read or np.size(read[0][0]) == 0:
+        raise Stop(problem(EMPTY, "The data set is empty: it holds no image."))
+    for x, y, _ in read:
+        _insist_on_a_pair(x, y)
+    first = [part.shape[1:] for part in read[0][:2]]
+    read = [batch for batch in read if [part.shape[1:] for part in batch[:2]] == first]
+    while sum(labels.size for _, labels, _ in read) > _LABELS and len(read) > 1:
+        read.pop()
+    return [(x if x.ndim == 4 else x[..., None], y, weight) for x, y, weight in read]
+
+
+NO_LABELS = Cause(
+    cause="The labels were left out, packed in another way, or are file names that were not read yet.",
+    cure="preflight(model, (images, labels)) or a data set of such pairs; images are (batch, row, col, channel).",
+)
+
+
+def _source(batch):
+    """An iterable of batches, whatever was given."""
+    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3) and not isinstance(batch[0], (tuple, list)):
+        return [batch]
+    if batch is None or isinstance(batch, (tuple, list, dict, str)) or hasattr(batch, "shape"):
+        lone = hasattr(batch, "shape") or (isinstance(batch, (tuple, list)) and len(batch) == 1)
+        what = "images without labels" if lone else f"of type {type(batch).__name__}, not images and labels"
+        raise Stop(problem(NO_LABELS, f"The batch is {what}."))
+    if isinstance(batch, keras.utils.PyDataset):
+        return map(batch.__getitem__, range(_BATCHES))
+    return batch.take(_BATCHES) if hasattr(batch, "take") else batch
+
+
+UNREADABLE = Cause(
+    cause="The pipeline itself fails, or is no data set.",
+    cure="Run next(iter(dataset)), and mend what it says.",
+)
+
+
+def _collect(batch, source):
+    """The first batches of the source as arrays: [(images, labels or None, weights or None)]."""
+    read, start = [], time.perf_counter()
+    try:
+        for item in source:
+            parts = item if isinstance(item, (tuple, list)) and len(item) in (2, 3) else (item, None)
+            read.append((*(None if part is None else np.asarray(part) for part in parts), None)[:3])
+            whole = isinstance(batch, keras.utils.PyDataset) and len(read) == len(batch)
+            if whole or len(read) == _BATCHES or time.perf_counter() - start > _SECONDS:
+                break
+    except Exception as error:
+        raise Stop(problem(UNREADABLE, f"The data set cannot be read: {short(error)}.")) from error
+    return read
+
+
+NO_BATCH_AXIS = Cause(
+    cause="A single image, or a data set that is not batched yet.",
+    cure="dataset.batch(8), or images[None] and labels[None].",
+)
+UNPAIRED = Cause(
+    cause="Two lists that were filtered or batched apart.",
+    cure="Pair each image with its label by name, before anything else is done to them.",
+)
+
+
+def _insist_on_a_pair(x, y):
+    """Stops unless these are images (batch, row, col, channel) and as many labels."""
+    if y is None or y.dtype.kind not in "biuf" or x.dtype.kind not in "biuf":
+        raise Stop(problem(NO_LABELS, "The labels are missing, or images or labels are not numbers."))
+    if x.ndim == 3 and y.shape[:3] == x.shape:
+        return  # grey images: the channel is added
+    if x.ndim != 4:
+        symptom = f"The images are {x.shape}, not (batch, row, col, channel)."
+        raise Stop(problem(NO_BATCH_AXIS if x.ndim == 3 else NO_LABELS, symptom))
+    if len(x) != len(y):
+        raise Stop(problem(UNPAIRED, f"{len(x)} images, but {len(y)} labels."))

@@ -1,0 +1,141 @@
+"""Can the model be examined, does it take these images, and does it give what the labels ask for?"""
+
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from .case import Form
+from .report import Cause, Result, Stop, fine, problem
+from .tools import array, short
+
+NOT_A_MODEL = Cause(
+    cause="Another object was passed.",
+    cure="preflight(model, batch): the compiled model first, then images and labels.",
+)
+OTHER_BACKEND = Cause(
+    cause="preflight takes its gradients with TensorFlow.",
+    cure="Run it with KERAS_BACKEND=tensorflow: what it finds holds for the other backends.",
+)
+NOT_COMPILED = Cause(
+    cause="compile was not called, or without a loss.",
+    cure="Call model.compile(optimizer, loss, ...) as for training, then preflight(model, batch).",
+)
+
+
+def check_model(model):
+    """Stops unless this is a compiled model, on TensorFlow."""
+    if not isinstance(model, keras.Model):
+        raise Stop(problem(NOT_A_MODEL, f"This is {type(model).__name__}, not a keras.Model."))
+    if keras.backend.backend() != "tensorflow":
+        raise Stop(problem(OTHER_BACKEND, f"The backend of Keras is {keras.backend.backend()}."))
+    if not getattr(model, "compiled", False) or not getattr(model, "loss", None) or not model.optimizer:
+        symptom = "The model is not compiled: it has no loss, or no optimizer, to examine."
+        raise Stop(problem(NOT_COMPILED, symptom))
+    return Result([])
+
+
+# ---- what it gives for these images ---------------------------------------------------------------------------------
+
+SEVERAL_OUTPUTS = Cause(
+    cause="preflight examines one image input and one output.",
+    cure="Make a keras.Model of that output, compile it with its loss, and examine it.",
+)
+DIVERGED = Cause(
+    cause="Training has already diverged: a rate too high, NaN in the data, log(0) or 0/0 in the loss.",
+    cure="Build the model anew, and run preflight on that.",
+)
+
+
+def check_forward(model, data, unchanged):
+    """Runs the model once: -> `Data` of as many images as it can take in half a second a step, and its output."""
+    output, took = _run(model, data, unchanged)
+    if not ops.is_tensor(output):
+        raise Stop(problem(SEVERAL_OUTPUTS, "The model gives several outputs."))
+    for variable in model.variables:
+        if not np.isfinite(array(variable)).all():
+            raise Stop(problem(DIVERGED, f"The weights {variable.path} are NaN or infinite."))
+    images = len(data.x)
+    images = int(np.clip(images * 0.2 / took, min(2, images), images))  # so that a step takes about half a second
+    return Result([], facts=(data.first(images), array(output)[:images]))
+
+
+OTHER_SIZE = Cause(
+    cause="It was built for {built_for}.",
+    cure="Resize the images to what the model takes, or build it for these.",
+)
+DOES_NOT_RUN = Cause(
+    cause="Something within the model does not fit these images: their size, or their type (whole numbers).",
+    cure='model(images[:1]) shows the place; images.astype("float32") if it is the type.',
+)
+
+
+def _run(model, data, unchanged):
+    """The output in inference mode, and the seconds that it took."""
+    try:
+        model(data.x[:1], training=False)  # builds what is not built
+        unchanged.remember()
+        start = time.perf_counter()
+        output = model(data.x, training=False)
+        return output, time.perf_counter() - start
+    except Exception as error:
+        shape, own = getattr(model, "input_shape", None), data.x.shape[1:]
+        other = isinstance(shape, tuple) and any(a not in (None, b) for a, b in zip(shape[1:], own, strict=False))
+        symptom = f"The model does not take images {own} {data.x.dtype}: {short(error)}."
+        cause = OTHER_SIZE if other else DOES_NOT_RUN
+        raise Stop(problem(cause, symptom, built_for=shape and shape[1:])) from error
+
+
+# ---- which pixel of the labels belongs to which of the output? ------------------------------------------------------
+
+CLASSIFIER = Cause(
+    cause="The network gives one answer per image: its head classifies, it does not segment.",
+    cure="End with a 1x1 convolution on the map: no pooling, flattening or Dense over all pixels.",
+)
+OUTPUT_CLASS_FIRST = Cause(
+    cause="The output has its class axis first.",
+    cure="keras.layers.Permute((2, 3, 1)): permute, not reshape.",
+)
+LABELS_CLASS_FIRST = Cause(
+    cause="One-hot labels with their class axis first.",
+    cure="np.moveaxis(labels, 1, -1): permute, not reshape.",
+)
+OTHER_NUMBER = Cause(
+    cause="The labels' classes and the network's outputs are not equally many.",
+    cure="As many outputs as classes (one output is two classes); void is not one of them.",
+)
+LIST_AND_MAP = Cause(
+    cause="The output is a list of pixels, the labels are a map.",
+    cure="labels.reshape(len(labels), -1)",
+)
+OTHER_PIXELS = Cause(
+    cause="The network's output and the labels cover different pixels.",
+    cure="Resize the labels to the output (nearest pixel), or the output to the labels (bilinear).",
+)
+
+
+def check_shapes(data, output):
+    """Compares the shapes of output and labels, and stops where they do not fit: -> `Form`."""
+    shape, given = output.shape, data.y.shape
+    n, hot = max(2, shape[-1]), given == shape and shape[-1] > 1
+    if len(shape) in (3, 4) and (hot or given in (shape[:-1], (*shape[:-1], 1))):
+        kind = "one-hot" if hot else "whole numbers"
+        return Result([fine(f"Output {shape}, labels {given}: {n} classes, {kind}.")], facts=Form(n, hot))
+    symptom = f"Output {shape}, labels {given}; wanted: labels {shape[:-1]}, or one-hot {shape}."
+    raise Stop(problem(_why_they_differ(shape, given, data.x.shape[1:3]), symptom))
+
+
+def _why_they_differ(shape, given, image):
+    """The `Cause` for which an output of this shape, labels of the given one, and images (row, col) do not fit."""
+    if len(shape) < 3 or (len(shape) == 4 and shape[1:3] == (1, 1) != image):
+        return CLASSIFIER
+    if given in ((shape[0], *shape[2:]), (shape[0], *shape[2:], shape[1])):
+        return OUTPUT_CLASS_FIRST
+    if len(given) == 4 == len(shape) and given == (shape[0], shape[3], *shape[1:3]):
+        return LABELS_CLASS_FIRST
+    if len(given) == len(shape) and given[:-1] == shape[:-1]:
+        return OTHER_NUMBER
+    if len(shape) == 3 and given[:3] == (shape[0], *image):
+        return LIST_AND_MAP
+    return OTHER_PIXELS

@@ -1,0 +1,140 @@
+"""preflight.gradient, preflight.axes, preflight.prediction: what the loss reaches, and where and what is predicted."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from support.preflight_models import (
+    assert_found,
+    assert_healthy,
+    batch,
+    compiled,
+    convolutions,
+    examine,
+    frozen,
+    network,
+    relabelled,
+    small,
+    to_unit,
+    trained,
+)
+
+
+def dead():
+    last = layers.Conv2D(4, 1, activation="relu", bias_initializer=keras.initializers.Constant(-100))
+    return compiled(keras.Sequential([network(8), last]))
+
+
+def dead_branch():
+    """Half of what it computes never reaches the output."""
+    image = keras.Input((24, 24, 3))
+    x = to_unit()(image)
+    lost = ops.relu(layers.Conv2D(4, 3, padding="same", name="lost")(x) - 1e4)
+    return compiled(keras.Model(image, layers.Conv2D(4, 1)(layers.Concatenate()([x, lost]))))
+
+
+def exploding():
+    """Its last kernel is tiny, and what it takes is huge."""
+    small_kernel = keras.initializers.RandomNormal(stddev=1e-6)
+    return compiled(keras.Sequential([convolutions(to_unit(), out=8), layers.Rescaling(1e4), last(small_kernel)]))
+
+
+def last(initializer):
+    return layers.Conv2D(4, 1, kernel_initializer=initializer)
+
+
+def by_argmax(labels, logits):
+    labels = ops.cast(labels, "float32")
+    wrong = ops.cast(ops.argmax(logits, axis=-1), "float32") != labels
+    return ops.mean(ops.cast(wrong, "float32") * ops.cast(labels != 255, "float32"))
+
+
+def one_class():
+    model = network()
+    model.get_layer("logits").bias.assign([0, 0, 50, 0])
+    return compiled(model)
+
+
+SICK = {  # what it suffers from: (check, words, the sick, its cured twin or None)
+    "everything frozen": ("gradient", "every layer is frozen", lambda: (compiled(frozen(trained())), batch()), None),
+    "a dead ReLU": ("gradient", "No gradient reaches any weight", lambda: (dead(), batch()), None),
+    "a loss with argmax": ("gradient", "argmax", lambda: (small(loss=by_argmax), batch()), None),
+    "a dead branch": ("gradient", "No gradient reaches 1 of 2 kernels: lost", lambda: (dead_branch(), batch()), None),
+    "a huge gradient": ("gradient", "times as large as the weights", lambda: (exploding(), batch()), None),
+    "scrambled by Reshape": (
+        "axes",
+        "scrambled as by Reshape((C, H * W)) and Permute((2, 1))",
+        lambda: (small(layers.Reshape((4, 576)), layers.Permute((2, 1)), layers.Reshape((24, 24, 4))), batch()),
+        lambda: (small(layers.Reshape((576, 4)), layers.Reshape((24, 24, 4))), batch()),
+    ),
+    "scrambled by Permute": (
+        "axes",
+        "scrambled as by Permute((3, 1, 2)) and Reshape((H, W, C))",
+        lambda: (small(layers.Permute((3, 1, 2)), layers.Reshape((24, 24, 4))), batch()),
+        lambda: (small(layers.Permute((3, 1, 2)), layers.Permute((2, 3, 1))), batch()),
+    ),
+    "scrambled in another way": ("axes", "in no order that is known here", lambda: (small(shuffled()), batch()), None),
+    "a transposed output": (
+        "axes",
+        "are not the image's: transposed, rows for columns",
+        lambda: (small(layers.Permute((2, 1, 3))), batch()),
+        None,
+    ),
+    "a mirrored output": (
+        "axes",
+        "are not the image's: mirrored.",
+        lambda: (small(layers.Lambda(lambda z: z[:, :, ::-1])), batch()),
+        None,
+    ),
+    "one class everywhere": ("prediction", "collapse into one class", lambda: (one_class(), batch()), None),
+    "trained on labels off by one": (
+        "prediction",
+        "labels off by one (-1) better",
+        lambda: (compiled(trained()), relabelled(lambda y: np.where(y == 255, 255, (y + 1) % 4))),
+        None,
+    ),
+    "trained on mirrored labels": (
+        "prediction",
+        "labels mirrored better",
+        lambda: (compiled(trained()), relabelled(lambda y: y[:, :, ::-1].copy())),
+        None,
+    ),
+}
+
+
+def shuffled():
+    """A fixed order of the pixels that is no order."""
+    order = np.random.RandomState(0).permutation(576)
+    return layers.Lambda(lambda z: ops.reshape(ops.take(ops.reshape(z, (-1, 576, 4)), order, axis=1), (-1, 24, 24, 4)))
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_sick_gradient_or_prediction_is_found(name):
+    check, words, sick, _ = SICK[name]
+    assert_found(check, words, *sick())
+
+
+@pytest.mark.parametrize("name", [name for name, (*_, cured) in SICK.items() if cured])
+def test_nothing_is_said_against_a_cured_network(name):
+    text = assert_healthy(*SICK[name][-1](), seconds=10)
+    assert "overfit      ok" in text
+
+
+def test_a_last_layer_that_begins_at_zero_is_sound():
+    model = keras.Sequential([network(8), layers.ReLU(), layers.Conv2D(4, 1, kernel_initializer="zeros")])
+    assert "gradient     ok" in assert_healthy(compiled(model), batch())
+
+
+def test_answers_coarser_than_the_image_are_not_told_for_scrambled():
+    model = keras.Sequential([network(8), layers.AveragePooling2D(24), layers.Conv2D(4, 1), layers.UpSampling2D(24)])
+    _, text = examine(compiled(model), batch(), seconds=0)
+    assert "axes         -        Not told: the answers are coarser than the image" in text
+
+
+def test_frozen_weights_are_counted():
+    model = network()
+    frozen(model, model.layers[1:2])
+    text = assert_healthy(compiled(model), batch(), seconds=0)
+    share = 3 * 3 * 3 * 10 / (3 * 3 * 3 * 10 + 3 * 3 * 10 * 10 + 10 * 4)
+    assert "all 2 kernels" in text and f"{share:.1%} of the weights are frozen" in " ".join(text.split())

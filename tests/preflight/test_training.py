@@ -1,0 +1,102 @@
+"""preflight.training: does it learn the batch by heart, and do the optimizer's own steps have a size that suits?"""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from helpers.preflight import training
+from support.preflight_models import (
+    assert_found,
+    assert_healthy,
+    batch,
+    compiled,
+    convolutions,
+    examine,
+    frozen,
+    network,
+    pictures,
+    small,
+    to_unit,
+)
+
+
+def with_policy(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        return compiled(network(filters=4))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def warm_up(rate=3e-3):
+    return keras.optimizers.schedules.CosineDecay(0.0, 500, warmup_target=rate, warmup_steps=100)
+
+
+def with_optimizer(name, *rate):
+    return small(optimizer=getattr(keras.optimizers, name)(*rate)), batch()
+
+
+SOUND = {
+    "SGD": ("SGD, rate 0.01:", lambda: with_optimizer("SGD", 1e-2)),
+    "slow Adam": ("Adam, rate 0.0001:", lambda: with_optimizer("Adam", 1e-4)),
+    "AdamW": ("AdamW, rate 0.001:", lambda: with_optimizer("AdamW", 1e-3)),
+    "a rate that starts from 0": ("Adam, rate 0.003:", lambda: with_optimizer("Adam", warm_up())),
+    "Adadelta": ("Adadelta, rate 1:", lambda: with_optimizer("Adadelta", 1.0)),
+    "fast SGD": ("SGD, rate 0.1:", lambda: with_optimizer("SGD", 0.1)),
+    "mixed bfloat16": ("Adam, rate 0.001:", lambda: (with_policy("mixed_bfloat16"), batch())),
+    "mixed float16": ("Adam, rate 0.001:", lambda: (with_policy("mixed_float16"), few())),
+}
+
+
+def few():
+    """Two pictures: half precision is slow where there is no hardware for it."""
+    return tuple(part[:2] for part in pictures())
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_nothing_is_said_against_a_sound_optimizer(name):
+    words, made = SOUND[name]
+    text = assert_healthy(*made())
+    assert "overfit      ok" in text and f"optimizer    ok       {words}" in text
+
+
+@functools.cache
+def learns_nothing():
+    """A network whose features are all the same, and whose last layer alone learns."""
+    model = keras.Sequential([convolutions(to_unit(), out=8), layers.Conv2D(4, 1)])
+    frozen(model, model.layers[:1])
+    for variable in model.layers[0].variables:
+        variable.assign(np.zeros(variable.shape))
+    return compiled(model), batch()
+
+
+SICK = {  # what it suffers from: (check, words, the sick)
+    "Adadelta at 1e-5": ("optimizer", "far too low for Adadelta", lambda: with_optimizer("Adadelta", 1e-5)),
+    "SGD at 1e4": ("optimizer", "steps are too large: rate 1e+04", lambda: with_optimizer("SGD", 1e4)),
+    "constant features": ("overfit", "It cannot even learn 8 images by heart, at 0.01 or 0.001", learns_nothing),
+}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_what_does_not_learn_is_found(name):
+    check, words, sick = SICK[name]
+    problems = assert_found(check, words, *sick(), seconds=30)
+    assert check in [problem.check for problem in problems]
+
+
+def test_little_time_is_no_problem():
+    """Too few steps to tell are told as such."""
+    for seconds in (0, 0.7):
+        _, text = examine(small(), batch(), seconds=seconds)
+        assert "No problem found." in text
+        assert seconds or text.count("Not told: no time for more.") == 2
+
+
+def test_it_does_not_train_for_longer_than_it_should(monkeypatch):
+    monkeypatch.setattr(training, "_STEPS", 12)
+    _, text = examine(small(), batch())
+    assert " ".join(text.split()).count("in 12 steps") == 2
