@@ -9,28 +9,33 @@ from pathlib import Path
 import pytest
 
 import handouts
+from support import fault_table
 
 ROOT = Path(__file__).resolve().parent.parent
-FAULTS = pytest.StashKey()
+LACKING = pytest.StashKey()
 
 
-@pytest.fixture(scope="session")
-def faults(pytestconfig):
-    """The rows of the table: {fault: (what the learner is told, bytes sent again, how the next call ends)}."""
-    return pytestconfig.stash.setdefault(FAULTS, {})
+@pytest.fixture
+def faults(request):
+    """A dict for the rows that a test adds to the table: {fault: (what is said, bytes sent again, the next call)}."""
+    rows = {}
+    yield rows
+    request.node.user_properties += [("fault", [fault, *row]) for fault, row in rows.items()]
+
+
+def pytest_sessionfinish(session):
+    """A run of all tests fails if one of the faults that getting the data was made for is tested no more."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and not hasattr(session.config, "workerinput") and session.exitstatus == 0:
+        session.config.stash[LACKING] = lacking = fault_table.lacking(session.config, reporter)
+        if lacking:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    rows = config.stash.get(FAULTS, {})
-    if not rows:
-        return
-    table = [("fault", "what the learner is told", "sent again", "next call")]
-    table += [(fault, told if len(told) < 101 else told[:99] + "…", *rest) for fault, (told, *rest) in rows.items()]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    terminalreporter.section("faults while getting the data")
-    for row in table:
-        terminalreporter.line("  ".join(map(str.ljust, row, widths)).rstrip())
-    terminalreporter.line(f"{len(rows)} faults")
+    fault_table.write(terminalreporter)
+    for fault in sorted(config.stash.get(LACKING, ())):
+        terminalreporter.line(f"FAILED: no test has a row for the fault {fault!r}", red=True)
 
 
 @pytest.fixture(scope="session")
