@@ -7,8 +7,8 @@ outdoor photographs of 256x256 pixels, each with a class for most of its pixels.
     SemanticLabels/<folder>/<name>.mat   MATLAB file, variable S: 256x256 integers, 0 = unlabelled, 1-33 = class
     TestSet1.txt                         the 200 test images, one ``<folder>\\<name>.jpg`` a line; the rest train
 
-In memory a label is ``uint8 (row, col)``: 0-32 (the file's number minus one), or 255, `VOID`, where nobody labelled the
-pixel. This file needs NumPy and Pillow; neither Keras nor TensorFlow.
+In memory a label is ``uint8 (row, col)``: 0-32 (the file's number minus one), or 255, `VOID`, where unlabelled.
+This file needs NumPy and Pillow; neither Keras nor TensorFlow.
 """
 
 import io
@@ -68,7 +68,8 @@ class SiftFlow:
         """The sorted names of the "train" or "test" images; the two fully void training images are left out."""
         if split not in ("train", "test"):
             raise ValueError(f'split is {split!r}; it is "train" or "test". (Validation: helpers.pipeline.split.)')
-        return [n for n in sorted(self._images) if (n in self._test) == (split == "test") and n not in FULLY_VOID]
+        is_test = split == "test"
+        return [n for n in sorted(self._images) if (n in self._test) == is_test and n not in FULLY_VOID]
 
     def image(self, name):
         """The photograph `name`: uint8 (row, col, RGB)."""
@@ -164,8 +165,7 @@ def find():
     Raises:
         SiftFlowError: it is nowhere; or it is found, but damaged.
     """
-    named = os.environ.get("SIFTFLOW_DIR")
-    if named:
+    if named := os.environ.get("SIFTFLOW_DIR"):
         return SiftFlow(named)
     for root in layout.places():
         return SiftFlow(root)
