@@ -20,13 +20,10 @@ from helpers import metrics, pipeline, siftflow
 from helpers.classes import CLASS_NAMES, N_CLASSES
 from helpers.engine import hardware
 from helpers.engine.session import DRIVE
+from helpers.fetch import layout
 from helpers.predict import SCALES, evaluate
 from helpers.recipe import Recipe
 from helpers.training import fit
-
-
-def project_folder():
-    return Path(__file__).resolve().parent.parent
 
 
 class RunStopped(RuntimeError):
@@ -124,12 +121,12 @@ def folder():
     else ``data/runs``."""
     if os.environ.get("SERIES_RUNS"):
         return Path(os.environ["SERIES_RUNS"])
-    return DRIVE / "per-pixel-runs" if DRIVE.is_dir() else siftflow.data_folder() / "runs"
+    return DRIVE / "per-pixel-runs" if DRIVE.is_dir() else layout.data_folder() / "runs"
 
 
 def recorded(name):
     """A record of a run that comes with the series, from ``results/``: a dict as `run` returns it."""
-    path = project_folder() / "results" / name
+    path = layout.project_folder() / "results" / name
     if not path.exists():
         raise FileNotFoundError(f"No record {path}: it comes with the series; get results/ from there.")
     return json.loads(path.read_text())
@@ -169,7 +166,7 @@ def pretrained(name_or_path):
     """
     path = Path(name_or_path)
     if path.suffix != ".npz":
-        path = project_folder() / "data" / "checkpoints" / f"{path}.npz"
+        path = layout.project_folder() / "data" / "checkpoints" / f"{path}.npz"
     if not path.exists():
         raise FileNotFoundError(f"No trained network {path}: those of the series are in its data/checkpoints/.")
     try:

@@ -1,4 +1,4 @@
-"""The SiftFlow data set: its 33 classes, their colours, its standard split, and a loader for its files.
+"""The SiftFlow data set: its 33 classes, its standard split, and a loader for its files.
 
 SiftFlow (Liu, Yuen, Torralba, "Nonparametric Scene Parsing", CVPR 2009; also "SIFT Flow" or "LMO") is 2,688
 outdoor photographs of 256x256 pixels, each with a class for most of its pixels. On disk, as its authors publish it::
@@ -7,17 +7,13 @@ outdoor photographs of 256x256 pixels, each with a class for most of its pixels.
     SemanticLabels/<folder>/<name>.mat   MATLAB file, variable S: 256x256 integers, 0 = unlabelled, 1-33 = class
     TestSet1.txt                         the 200 test images, one ``<folder>\\<name>.jpg`` a line; the rest train
 
-In memory a label is ``uint8 (row, col)`` with classes 0-32 (the file's number minus one) and 255, `VOID`, where the
-annotators left the pixel unlabelled. Void pixels count for nothing: not in a loss, not in a score.
-
-Needs NumPy and Pillow; neither Keras nor TensorFlow.
+In memory a label is ``uint8 (row, col)``: 0-32 (the file's number minus one), or 255, `VOID`, where unlabelled.
+This file needs NumPy and Pillow; neither Keras nor TensorFlow.
 """
 
-import hashlib
 import io
 import json
 import os
-import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,21 +22,10 @@ import numpy as np
 from PIL import Image
 
 from helpers.classes import CLASS_NAMES, N_CLASSES, TRAIN_PIXELS, VOID  # noqa: F401
-from helpers.fetch import labelmaps
-
-ABOUT = (
-    "SiftFlow: 2,688 outdoor photographs from LabelMe and their label maps, for non-commercial research only; "
-    "about 140 MB to download, and 280 MB of disk while it is unpacked."
-)
-
-# Two training images of the published data set without a single labelled pixel: nothing to learn from.
-FULLY_VOID = ("highway_bost181", "street_urb506")
-
-SCENES_MARKER = "scenes.json"  # written by `helpers.scenes` into the stand-in it makes
-
-
-class SiftFlowError(ValueError):
-    """Data that cannot be used. The message names the file and what to do about it."""
+from helpers.fetch import cache, layout
+from helpers.fetch.images import decode_image
+from helpers.fetch.labelmaps import decode_label
+from helpers.fetch.layout import FULLY_VOID, SCENES_MARKER, SiftFlowError, data_folder, locate  # noqa: F401
 
 
 class SiftFlow:
@@ -110,7 +95,7 @@ class SiftFlow:
         paths = [self._path(self._images, name) for name in names]
         images = np.empty((len(names), self.size, self.size, 3), np.uint8)
         labels = np.empty((len(names), self.size, self.size), np.uint8)
-        with zipfile.ZipFile(self._open_archive()) as archive, ThreadPoolExecutor(4) as pool:
+        with zipfile.ZipFile(self._archive()) as archive, ThreadPoolExecutor(4) as pool:
 
             def read(i):
                 images[i] = self._decode_image(archive.read(names[i] + ".jpg"), paths[i])
@@ -122,13 +107,11 @@ class SiftFlow:
     def pixel_counts(self, split):
         """How many pixels of each class a split has: int64 (33,). Void pixels are not counted."""
         counts = np.zeros(256, np.int64)
-        with zipfile.ZipFile(self._open_archive()) as archive:
+        with zipfile.ZipFile(self._archive()) as archive:
             for name in self.names(split):
                 label = np.asarray(Image.open(io.BytesIO(archive.read(name + ".png"))))
                 counts += np.bincount(label.ravel(), minlength=256)
         return counts[:N_CLASSES]
-
-    # ---- what the methods above are made of -------------------------------------------------------------------
 
     @property
     def _cure(self):
@@ -148,7 +131,7 @@ class SiftFlow:
         if not path.exists():
             raise SiftFlowError(f"{path} is missing, and with it the standard split: copy it from the data set.")
         try:
-            names = read_test_list(path)
+            names = layout.read_test_list(path)
         except OSError as error:
             raise SiftFlowError(f"{path} cannot be read ({error.strerror}): {self._cure}.") from error
         unknown = sorted(names - self._images.keys())
@@ -165,40 +148,12 @@ class SiftFlow:
 
     def _decode_image(self, jpeg, path):
         try:
-            image = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
-        except Exception as error:  # Pillow, too, raises several types on damaged files
-            raise SiftFlowError(f"{path} is not a readable JPEG ({type(error).__name__}): {self._cure}.") from error
-        if image.shape != (self.size, self.size, 3):
-            raise SiftFlowError(
-                f"{path} is {image.shape[1]}x{image.shape[0]} pixels, not {self.size}x{self.size}: {self._cure}."
-            )
-        return image
+            return decode_image(jpeg, self.size)
+        except ValueError as error:
+            raise SiftFlowError(f"{path} {error}: {self._cure}.") from error
 
-    def _open_archive(self):
-        """The path of one file that holds the whole data set compactly, written the first time it is asked for.
-
-        A zip of the JPEGs as they are and the labels as PNG: one sequential read where the original layout needs
-        5,376 small ones, and no MATLAB parsing. Its name carries a fingerprint of the original files' names, sizes
-        and times, so a changed file makes a new archive.
-        """
-        files = [f for name in sorted(self._images) for f in (self._images[name], self._labels[name])]
-        listing = "\n".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
-        folder = _cache_folder()
-        path = folder / f"{self.root.name}-{hashlib.sha256(listing.encode()).hexdigest()[:16]}.zip"
-        if not _is_whole(path, n_members=len(files)):
-            names = sorted(self._images)
-            with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-                try:
-                    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive, ThreadPoolExecutor(4) as pool:
-                        for name, png in zip(names, pool.map(lambda n: _png(self.label(n)), names), strict=True):
-                            archive.writestr(name + ".jpg", self._images[name].read_bytes())
-                            archive.writestr(name + ".png", png)
-                except BaseException:
-                    part.close()
-                    os.unlink(part.name)
-                    raise
-            os.replace(part.name, path)  # atomic: a reader sees the whole archive or none
-        return path
+    def _archive(self):
+        return cache.archive_of(self.root, self._images, self._labels, self.label)
 
 
 def find():
@@ -210,15 +165,13 @@ def find():
     Raises:
         SiftFlowError: it is nowhere; or it is found, but damaged.
     """
-    named = os.environ.get("SIFTFLOW_DIR")
-    if named:
+    if named := os.environ.get("SIFTFLOW_DIR"):
         return SiftFlow(named)
-    for root in places():
+    for root in layout.places():
         return SiftFlow(root)
     raise SiftFlowError(
-        f"SiftFlow was not found: not in SIFTFLOW_DIR (not set), {data_folder()}, {Path.cwd()} or the folders above. "
-        "Let python -m helpers.siftflow get (in Python: siftflow.get()) fetch it, unpack it into data/, or set "
-        "SIFTFLOW_DIR to its folder."
+        f"SiftFlow was not found: not in SIFTFLOW_DIR (not set), {layout.data_folder()}, {Path.cwd()} or the folders "
+        f"above. L{layout.HOW_TO_GET[1:]}, unpack it into data/, or set SIFTFLOW_DIR to its folder."
     )
 
 
@@ -242,101 +195,26 @@ def get(root=None, source=None, progress=True):
     Raises:
         SiftFlowError: it cannot be had, or not kept; names what is missing and what to do.
     """
-    from helpers.fetch import sources
+    from helpers.fetch import getting  # only here: it brings the downloader along
 
-    return sources.get(root, source, progress)
+    return SiftFlow(getting.get(root, source, progress))
 
 
 def verify(root=None):
     """Compares every image and label in `root` (default: where `find` looks) with the published data set.
 
     Returns:
-        `helpers.fetch.sources.Report`: what is missing, damaged and extra; ``.whole`` if nothing is. Takes some seconds.
+        `helpers.fetch.verify.Report`: what is missing, damaged and extra; ``.whole`` if nothing is. Takes some seconds.
 
     Raises:
         SiftFlowError: `root` holds scenes, or nothing at all.
     """
-    from helpers.fetch import sources
+    from helpers.fetch import verify
 
-    return sources.verify(root)
-
-
-def places():
-    """The roots of real data sets in and above this project and the working directory, nearest first."""
-    here = Path.cwd()
-    for place in dict.fromkeys([data_folder(), here / "data", here, *here.parents]):
-        root = locate(place)
-        if root is not None and not (root / SCENES_MARKER).exists():
-            yield root
-
-
-def data_folder():
-    """Where data goes: the ``data/`` that comes with `helpers`, or, where none does, that of the working directory."""
-    beside = Path(__file__).resolve().parent.parent / "data"
-    return beside if (beside / "README.md").exists() else Path.cwd() / "data"
-
-
-def locate(root):
-    """The folder with Images/ and SemanticLabels/: `root` or a direct child, photographs before a stand-in. Or None."""
-    root = Path(os.path.expanduser(root))
-    try:
-        children = sorted(p for p in root.iterdir() if os.path.isdir(p))
-    except OSError:  # not there, not a folder, not ours to read
-        return None
-    # os.path's isdir says no, where Path's may stop, when a folder is not ours to look into.
-    halves = ("Images", "SemanticLabels")
-    found = [p for p in [root, *children] if all(os.path.isdir(p / half) for half in halves)]
-    return min(found, key=lambda p: (p / SCENES_MARKER).exists(), default=None)
-
-
-def _cache_folder():
-    """A folder that can be written: data/cache, or the system's temporary folder where the project is read-only."""
-    for folder in (data_folder() / "cache", Path(tempfile.gettempdir()) / "siftflow-cache"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    raise SiftFlowError(f"No folder to keep the data set's cache in: make {data_folder()} writable.")
-
-
-def decode_label(data, size=256):
-    """The class of every pixel: uint8 (row, col), 0-32 or 255, from the bytes of a label map's file.
-
-    Raises:
-        ValueError: damaged, or not a label map; the message is a clause without the file's name.
-    """
-    raw = labelmaps.read(data, size)
-    if raw.min() < 0 or raw.max() > N_CLASSES or (raw != np.floor(raw)).any():
-        raise ValueError(
-            f"holds labels from {raw.min()} to {raw.max()}; "
-            f"they must be whole numbers from 0 (unlabelled) to {N_CLASSES}"
-        )
-    return (raw.astype(np.uint8) - np.uint8(1)).astype(np.uint8)  # 0 wraps round to 255, which is VOID
-
-
-def read_test_list(path):
-    """The set of names in a ``TestSet1.txt``. The published one was made on Windows: its lines have backslashes."""
-    lines = [line.strip().replace("\\", "/") for line in path.read_text(errors="replace").splitlines()]
-    return {line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in lines if line}
-
-
-def _is_whole(path, n_members):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return len(archive.namelist()) == n_members
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-def _png(label):
-    buffer = io.BytesIO()
-    Image.fromarray(label).save(buffer, "png", compress_level=3)
-    return buffer.getvalue()
+    return verify.verify(root)
 
 
 if __name__ == "__main__":  # python -m helpers.siftflow get
-    from helpers.fetch.sources import main
+    from helpers.fetch.command import main
 
     main()

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 import handouts
+from support import fault_table
 
 for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(_name, "1")  # before TensorFlow and NumPy read them
 
 ROOT = Path(__file__).resolve().parent.parent
-FAULTS = pytest.StashKey()
+LACKING = pytest.StashKey()
 # Files that take longest, longest first: a file that is begun last should be a short one. .ci/run prints minutes.
 LONGEST = (
     "notebooks/test_browser.py", "notebooks/test_colab.py", "notebooks/test_notebooks.py", "tools/test_grading.py",
@@ -37,23 +38,27 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
-@pytest.fixture(scope="session")
-def faults(pytestconfig):
-    """The rows of the table: {fault: (what the learner is told, bytes sent again, how the next call ends)}."""
-    return pytestconfig.stash.setdefault(FAULTS, {})
+@pytest.fixture
+def faults(request):
+    """A dict for the rows that a test adds to the table: {fault: (what is said, bytes sent again, the next call)}."""
+    rows = {}
+    yield rows
+    request.node.user_properties += [("fault", [fault, *row]) for fault, row in rows.items()]
+
+
+def pytest_sessionfinish(session):
+    """A run of all tests fails if one of the faults that getting the data was made for is tested no more."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and not hasattr(session.config, "workerinput") and session.exitstatus == 0:
+        session.config.stash[LACKING] = lacking = fault_table.lacking(session.config, reporter)
+        if lacking:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    rows = config.stash.get(FAULTS, {})
-    if not rows:
-        return
-    table = [("fault", "what the learner is told", "sent again", "next call")]
-    table += [(fault, told if len(told) < 101 else told[:99] + "…", *rest) for fault, (told, *rest) in rows.items()]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    terminalreporter.section("faults while getting the data")
-    for row in table:
-        terminalreporter.line("  ".join(map(str.ljust, row, widths)).rstrip())
-    terminalreporter.line(f"{len(rows)} faults")
+    fault_table.write(terminalreporter)
+    for fault in sorted(config.stash.get(LACKING, ())):
+        terminalreporter.line(f"FAILED: no test has a row for the fault {fault!r}", red=True)
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,13 @@ import pytest
 
 from helpers import metrics, predict, runs, siftflow
 from helpers.engine import callbacks
+from helpers.fetch import layout
 from helpers.recipe import Recipe
+from support.small_data import write_set
 from support.small_runs import (
     RANDOM,
     interrupt,
 )
-from test_siftflow import write_set
 
 ABOUT = {
     "recipe": {"size": 16, "filters": 16, "depth": 2, "stem": 2},
@@ -65,7 +66,7 @@ TINY = ["--size", "16", "--filters", "2", "--depth", "2", "--batch", "4", "--pre
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """A made-up data set of 20 training and 3 test images of 32x32; its cache stays in the test's folder."""
-    monkeypatch.setattr(siftflow, "data_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
     kinds = ("coast", "street")
     root = tmp_path / "set"
     write_set(root, [f"{kinds[i % 2]}_{i:02}" for i in range(20)], [f"coast_t{i}" for i in range(3)], 32, stand_in=True)

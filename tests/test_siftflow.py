@@ -1,11 +1,9 @@
 """helpers.siftflow: the real data's known facts, where it is looked for, and one clear sentence for damaged data."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +12,11 @@ import scipy.io
 from PIL import Image
 
 from helpers import siftflow
+from helpers.fetch import layout
 from helpers.siftflow import CLASS_NAMES, FULLY_VOID, N_CLASSES, SCENES_MARKER, VOID, SiftFlow, SiftFlowError
+from support.small_data import FOLDER, TEST, TRAIN, write_set
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = "spatial_envelope_256x256_static_8outdoorcategories"
-TRAIN, TEST = ("coast_a1", "forest_b2", "street_c3"), ("coast_t1", "forest_t2")
 
 # Per cent of the labelled pixels, train and test, as first measured (crosswalk, rock: rounded twice).
 FREQUENCIES = {
@@ -34,29 +32,12 @@ FREQUENCIES = {
 }  # fmt: skip
 
 
-def write_set(root, train=TRAIN, test=TEST, size=256, stand_in=False, seed=0):
-    """Writes a small set in SiftFlow's layout, of coarse random pictures, and returns {name: file labels 0-33}."""
-    random, files = np.random.RandomState(seed), {}
-    images, labels = root / "Images" / FOLDER, root / "SemanticLabels" / FOLDER
-    images.mkdir(parents=True)
-    labels.mkdir(parents=True)
-    for name in (*train, *test):
-        pixels = random.randint(0, 256, (16, 16, 3)).astype("uint8").repeat(size // 16, 0).repeat(size // 16, 1)
-        files[name] = random.randint(0, N_CLASSES + 1, (size // 8, size // 8)).repeat(8, 0).repeat(8, 1)
-        Image.fromarray(pixels).save(images / f"{name}.jpg", quality=95)
-        scipy.io.savemat(labels / f"{name}.mat", {"S": files[name].astype("uint16")})
-    (root / "TestSet1.txt").write_text("".join(f"{FOLDER}\\{name}.jpg\n" for name in test))
-    if stand_in:
-        (root / SCENES_MARKER).write_text(json.dumps({"size": size}))
-    return files
-
-
 @pytest.fixture(autouse=True)
 def own_data_folder(request, tmp_path, monkeypatch):
     """Keeps the caches of made-up sets out of the project; tests of the real data use the project's."""
     monkeypatch.delenv("SIFTFLOW_DIR", raising=False)
     if "real" not in request.fixturenames and "siftflow_root" not in request.fixturenames:
-        monkeypatch.setattr(siftflow, "data_folder", lambda: tmp_path / "project" / "data")
+        monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "project" / "data")
 
 
 @pytest.fixture
@@ -430,52 +411,27 @@ def test_damaged_image_is_refused_by_image_and_load(root, kind):
     assert dataset.load("test")[0].shape == (2, 256, 256, 3)  # the others can still be used
 
 
-# ---- the cache ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("reopened", [True, False])
-def test_a_label_altered_after_the_cache_is_noticed(root, reopened):
-    dataset = SiftFlow(root)
-    dataset.load("train")
-    other = np.full((256, 256), 8, "uint16")
-    scipy.io.savemat(label_file(root, "street_c3"), {"S": other})
-    if reopened:
-        dataset = SiftFlow(root)
-    assert (dataset.load(["street_c3"])[1] == 7).all()
-    label_file(root, "street_c3").write_bytes(b"damaged")
-    if reopened:
-        dataset = SiftFlow(root)
-    with pytest.raises(SiftFlowError, match="street_c3.mat"):
-        dataset.load("train")
-
-
-def test_cache_is_used_and_a_truncated_one_rebuilt(root, tmp_path, monkeypatch):
-    whole = SiftFlow(root).load("train")
-    (archive,) = (tmp_path / "project" / "data" / "cache").iterdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(SiftFlow, "label", lambda *_: pytest.fail("read the original again"))
-        assert np.array_equal(SiftFlow(root).load("train")[1], whole[1])
-    size = archive.stat().st_size
-    for left in (size // 2, 0):
-        archive.write_bytes(archive.read_bytes()[:left])
-        again = SiftFlow(root).load("train")
-        assert np.array_equal(again[0], whole[0]) and np.array_equal(again[1], whole[1])
-        assert archive.stat().st_size == size
-
-
-def test_unwritable_data_folder_falls_back(root, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(siftflow, "data_folder", lambda: tmp_path / "file" / "data")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    assert SiftFlow(root).load("test")[0].shape == (2, 256, 256, 3)
-    assert len(list((tmp_path / "temporary").rglob("*.zip"))) == 1
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
-    with pytest.raises(SiftFlowError, match="data writable") as error:
-        SiftFlow(root).load("test")
-    assert "\n" not in str(error.value)
-
-
 def test_opening_reads_no_pixels(root):
     for path in [*root.glob("Images/*/*"), *root.glob("SemanticLabels/*/*")]:
         os.truncate(path, 0)
     assert len(SiftFlow(root).names("train")) == 3
+
+
+# ---- the command, and what an import takes in -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["siftflow", "training"])
+def test_an_import_takes_in_no_downloader(module):
+    code = f"import sys, helpers.{module}; print(*sys.modules)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    downloaders = {"tqdm", "filelock", "helpers.fetch.download", "helpers.fetch.sources", "helpers.fetch.filling"}
+    downloaders |= {"requests"} if module == "siftflow" else set()  # TensorFlow may bring requests along itself
+    assert not downloaders & set(ran.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["getting", "command", "filling", "verify", "cache", "labelmaps"])
+def test_fetch_never_imports_the_shelf_file(module):
+    code = f"import sys, helpers.fetch.{module}; print('helpers.siftflow' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"

@@ -122,52 +122,77 @@ def _attempt(session, url, path, limit, magic, room, progress):
     part = _Part(path)
     version, expected = part.version(url)
     have = part.size
-    headers = {"Accept-Encoding": "identity"}  # the file's own bytes, so that lengths and offsets mean something
-    if have:
-        headers["Range"] = f"bytes={have}-"
-        if version:
-            headers["If-Range"] = version  # the rest if it is still that file, else all of the new one
+    headers = _headers(have, version)
     with session.get(url, headers=headers, stream=True, timeout=(min(10, TIMEOUT), TIMEOUT)) as response:
-        status = response.status_code
-        if status == 416:  # nothing after what is there: complete, or no longer that file
+        if response.status_code == 416:  # nothing after what is there: complete, or no longer that file
             if response.headers.get("Content-Range", "") == f"bytes */{have}":
                 return _finish(part, path)
             part.drop()
             raise _Retry("has a shorter file than before")
-        if status not in (200, 206):
-            reason = f"answered {status} {_phrase(status)}".rstrip()
-            if status in _WORTH_A_RETRY:
-                raise _Retry(reason, _retry_after(response.headers.get("Retry-After")))
-            raise DownloadError(reason, status)
-        length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isdigit() else None
-        if status == 206:
-            start, whole = _content_range(response.headers.get("Content-Range", ""))
-            if not have or start != have or expected not in (None, whole):
-                part.drop()
-                raise _Retry("sent another part, or a part of another file, than it was asked for")
-            total = whole
-        else:
-            have = 0
-        if total is not None and total > limit:
-            part.drop()
-            raise DownloadError(f"has a file of {total / 1e6:,.0f} MB there, which cannot be the right one")
-        if total is not None and shutil.disk_usage(path.parent).free < total - have + room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        _refuse_error(response)
+        have, total = _span(response, part, have, expected)
+        if total is not None:
+            _check_size(total, have, part, path, limit, room)
         chunks = _chunks(response)
         if have == 0:  # a new file: only when its first bytes look right does it take the place of what is there
-            first = next(chunks, b"")
-            while len(first) < len(magic) and (more := next(chunks, b"")):
-                first += more
-            if first and not first.startswith(magic):
-                kind = response.headers.get("Content-Type", "something else").partition(";")[0]
-                raise DownloadError(f"sent {'a web page' if kind == 'text/html' else kind} instead of the file")
+            first, chunks = _first_chunk(chunks, response, magic)
             part.begin(url, _strong_version(response.headers), total)
             chunks = itertools.chain([first], chunks)
         have = _receive(chunks, part, have, total, limit, progress)
     if total is not None and have < total:
         raise _Retry(f"closed the connection after {have:,} of {total:,} bytes")
     return _finish(part, path)
+
+
+def _headers(have, version):
+    headers = {"Accept-Encoding": "identity"}  # the file's own bytes, so that lengths and offsets mean something
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if version:
+            headers["If-Range"] = version  # the rest if it is still that file, else all of the new one
+    return headers
+
+
+def _refuse_error(response):
+    """Raises what an answer calls for that sends no file: `_Retry`, or `DownloadError` where that cannot help."""
+    status = response.status_code
+    if status in (200, 206):
+        return
+    reason = f"answered {status} {_phrase(status)}".rstrip()
+    if status in _WORTH_A_RETRY:
+        raise _Retry(reason, _retry_after(response.headers.get("Retry-After")))
+    raise DownloadError(reason, status)
+
+
+def _span(response, part, have, expected):
+    """(how many bytes come before the answer's first, the whole file's length or None); `_Retry` for a wrong part."""
+    if response.status_code == 200:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdigit() else None
+    start, whole = _content_range(response.headers.get("Content-Range", ""))
+    if not have or start != have or expected not in (None, whole):
+        part.drop()
+        raise _Retry("sent another part, or a part of another file, than it was asked for")
+    return have, whole
+
+
+def _check_size(total, have, part, path, limit, room):
+    if total > limit:
+        part.drop()
+        raise DownloadError(f"has a file of {total / 1e6:,.0f} MB there, which cannot be the right one")
+    if shutil.disk_usage(path.parent).free < total - have + room:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _first_chunk(chunks, response, magic):
+    """(the first bytes, at least as many as `magic` has, the chunks that follow); `DownloadError` for other content."""
+    first = next(chunks, b"")
+    while len(first) < len(magic) and (more := next(chunks, b"")):
+        first += more
+    if first and not first.startswith(magic):
+        kind = response.headers.get("Content-Type", "something else").partition(";")[0]
+        raise DownloadError(f"sent {'a web page' if kind == 'text/html' else kind} instead of the file")
+    return first, chunks
 
 
 def _chunks(response):

@@ -25,6 +25,8 @@ import zlib
 
 import numpy as np
 
+from helpers.classes import N_CLASSES
+
 # MATLAB's numbers for the type of an element, and for the class of an array (uint16's class is not its type).
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _INT8, _UINT16, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 4, 5, 6, 14, 15
@@ -57,6 +59,21 @@ def read(data, size=256):
     if label.shape != (size, size):
         raise ValueError(f"holds a label map of shape {label.shape}, not {(size, size)}")
     return label
+
+
+def decode_label(data, size=256):
+    """The class of every pixel: uint8 (row, col), 0-32 or 255, from the bytes of a label map's file.
+
+    Raises:
+        ValueError: damaged, or not a label map; the message is a clause without the file's name.
+    """
+    raw = read(data, size)
+    if raw.min() < 0 or raw.max() > N_CLASSES or (raw != np.floor(raw)).any():
+        raise ValueError(
+            f"holds labels from {raw.min()} to {raw.max()}; "
+            f"they must be whole numbers from 0 (unlabelled) to {N_CLASSES}"
+        )
+    return (raw.astype(np.uint8) - np.uint8(1)).astype(np.uint8)  # 0 wraps round to 255, which is VOID
 
 
 def write_matlab(label, names):

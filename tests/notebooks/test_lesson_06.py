@@ -86,7 +86,7 @@ def data_cell(monkeypatch, tmp_path, capsys):
         exec(source, {"PACE": pace, "helpers": helpers, "os": os, "scenes": scenes, "siftflow": siftflow})
         return called, capsys.readouterr().out
 
-    monkeypatch.setattr(siftflow, "data_folder", lambda: tmp_path)
+    monkeypatch.setattr(siftflow.layout, "data_folder", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIFTFLOW_DIR", raising=False)
     monkeypatch.delenv("SERIES_DATA", raising=False)

@@ -18,7 +18,7 @@ import scipy.io
 import workers
 from helpers import metrics, pipeline, siftflow
 from helpers.recipe import Recipe
-from test_siftflow import write_set
+from support.small_data import write_set
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(size=16, filters=2, depth=1, batch=8, epochs=3, balance=0.3)
@@ -33,7 +33,7 @@ import os, runpy, signal, sys
 from pathlib import Path
 cache, last, *sys.argv = sys.argv[1:]
 from helpers import pipeline, siftflow
-siftflow.data_folder = lambda: Path(cache)
+siftflow.layout.data_folder = lambda: Path(cache)
 made, load = pipeline.training_batches, pipeline.load
 def dying(*args, **options):
     for i, batch in enumerate(made(*args, **options)):
@@ -62,7 +62,7 @@ def data(tmp_path_factory):
     """A made-up set of 22 training, 2 validation and 2 test images of 32x32; half the images are mostly void."""
     root = tmp_path_factory.mktemp("workers") / "set"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(siftflow, "data_folder", lambda: root.parent)
+        patch.setattr(siftflow.layout, "data_folder", lambda: root.parent)
         files = write_set(root, [f"coast_{i:02}" for i in range(24)], ["coast_t0", "coast_t1"], 32, stand_in=True)
         for name in list(files)[::2]:
             files[name][4:] = 0
