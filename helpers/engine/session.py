@@ -11,13 +11,9 @@ DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts a Google Drive
 
 
 def start():
-    """Readies a notebook: imports Keras without TensorFlow's start-up lines, and sets the figures' style.
+    """Imports Keras quietly, keeps widgets off the figures of other cells, reports on Colab; returns the pace.
 
-    On Colab it also says which GPU there is, and offers to keep data and checkpoints in Google Drive.
-
-    Returns:
-        The pace, from the environment variable ``SERIES_PACE``: "full", or "fast" for a check that everything runs
-        (the same cells and figures, with fewer scenes and epochs).
+    This is the session's part of `helpers.start`, which also sets the figures' style.
     """
     with silence():
         import keras
@@ -30,10 +26,7 @@ def start():
             for gpu in tf.config.list_physical_devices("GPU"):  # leave room on the card for other notebooks
                 with contextlib.suppress(RuntimeError):  # already in use: too late, and no harm
                     tf.config.experimental.set_memory_growth(gpu, True)
-    import matplotlib.pyplot as plt
-
     _leave_figures_to_their_cells()
-    plt.rcParams.update({"figure.dpi": 80, "font.size": 10, "axes.titlesize": 11, "axes.axisbelow": True})
     pace = os.environ.get("SERIES_PACE", "full")
     if pace not in ("full", "fast"):
         raise ValueError(f'SERIES_PACE is {pace!r}; it is "full" (or not set) or "fast".')

@@ -1,4 +1,4 @@
-"""The figures of the small experiments in notebooks 03 to 05, and the decision chart that closes 05."""
+"""Draws the figures of the small experiments in notebooks 03 to 05, and the decision chart that closes 05."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,21 +8,18 @@ from matplotlib.patches import FancyBboxPatch, Patch
 from helpers.classes import VOID
 from helpers.lessons.experiments import CLASSES, RARE
 from helpers.viz import draw
-from helpers.viz.style import CLASS_COLOURS
-
-_COLOURS = CLASS_COLOURS
-_LINES = ("#000000", "#d55e00", "#0072b2", "#009e73")
+from helpers.viz.style import BLACK, BLUE, CLASS_COLOURS, LINES, PALE_BLUE, PALE_GREEN, PALE_YELLOW, VOID_COLOUR
 
 
 def coloured(mask):
-    """A mask of the four classes, or more, in colours: uint8 (row, col) -> uint8 (row, col, RGB); void is black."""
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(_COLOURS)] = [np.round(255 * np.array(to_rgb(colour))) for colour in _COLOURS]
+    """Colours a mask of the four classes, or more: uint8 (row, col) -> uint8 (row, col, RGB); void is black."""
+    table = np.tile(np.array(VOID_COLOUR, np.uint8), (256, 1))
+    table[: len(CLASS_COLOURS)] = [np.round(255 * np.array(to_rgb(colour))) for colour in CLASS_COLOURS]
     return table[mask]
 
 
 def compare(task, runs, scores, columns=3):
-    """Several runs side by side: scores epoch by epoch at the left, masks of held-out scenes at the right.
+    """Draws several runs side by side: scores epoch by epoch at the left, masks of held-out scenes at the right.
 
     Args:
         runs: {name: Run}.
@@ -30,8 +27,8 @@ def compare(task, runs, scores, columns=3):
             the band goes from the lowest to the highest.
         columns: how many scenes to show, of those with most *things* in them.
     """
-    if len(runs) > len(_LINES):
-        raise ValueError(f"There are lines for {len(_LINES)} runs, and these are {len(runs)}: draw two figures.")
+    if len(runs) > len(LINES):
+        raise ValueError(f"There are lines for {len(LINES)} runs, and these are {len(runs)}: draw two figures.")
     shown = np.argsort(-(task.held_out_labels == RARE).sum(axis=(1, 2)), kind="stable")[: 2 * columns : 2]
     height = 0.3 + 1.05 * (2 + len(runs)) + 0.5
     figure = plt.figure(figsize=(4.6 + 1.05 * columns + 1.5, height))
@@ -41,17 +38,7 @@ def compare(task, runs, scores, columns=3):
     )
     for i, (label, score) in enumerate(scores.items()):
         axis = figure.add_subplot(curves[i])
-        for (name, run), colour, style in zip(runs.items(), _LINES, ("-", "--", "-.", ":"), strict=False):
-            values = np.ma.masked_invalid(score(run))  # NaN: a gap in the line
-            axis.plot(values.mean(axis=0), style, color=colour, linewidth=2, label=name)
-            if len(values) > 1:
-                axis.fill_between(
-                    range(values.shape[1]), values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15
-                )
-        axis.set(xlim=(0, values.shape[1] - 1), ylabel=label)
-        axis.set_ylim(0, max(0.1, 1.1 * max(np.nanmax(score(run), initial=0) for run in runs.values())))
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
+        _draw_score(axis, runs, score, label)
         axis.tick_params(labelbottom=i == len(scores) - 1)
         if i == 0:
             axis.legend(fontsize=8.5, framealpha=0.8)
@@ -72,8 +59,22 @@ def compare(task, runs, scores, columns=3):
     return figure
 
 
+def _draw_score(axis, runs, score, label):
+    """Draws one score of several runs, epoch by epoch: the mean over the seeds, in a band from lowest to highest."""
+    for (name, run), colour, style in zip(runs.items(), LINES, ("-", "--", "-.", ":"), strict=False):
+        values = np.ma.masked_invalid(score(run))  # NaN: a gap in the line
+        axis.plot(values.mean(axis=0), style, color=colour, linewidth=2, label=name)
+        if len(values) > 1:
+            low, high = values.min(axis=0), values.max(axis=0)
+            axis.fill_between(range(values.shape[1]), low, high, color=colour, alpha=0.15)
+    axis.set(xlim=(0, values.shape[1] - 1), ylabel=label)
+    axis.set_ylim(0, max(0.1, 1.1 * max(np.nanmax(score(run), initial=0) for run in runs.values())))
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
 def chart(task, runs, image=None, n_frames=4):
-    """The chart of each run: its curves, the classes it gives, epoch by epoch, and its masks.
+    """Draws the chart of each run: its curves, the classes it gives, epoch by epoch, and its masks.
 
     Args:
         runs: {name: Run}, a row each.
@@ -91,55 +92,67 @@ def chart(task, runs, image=None, n_frames=4):
     )
     most = min(4.0, 1.08 * max(np.nanmax(run.losses[0], initial=0.1) for run in runs.values()))
     for i, (name, run) in enumerate(runs.items()):
-        epochs, last = np.arange(len(run.film)), i == len(runs) - 1
-        axis = figure.add_subplot(curves[i, 0])
-        axis.plot(epochs[1:], run.losses[0], color=_LINES[0], linewidth=2)
-        axis.set_ylim(0, most)
-        if not np.isfinite(run.losses[0]).any():
-            axis.text(0.5, 0.5, "NaN", transform=axis.transAxes, ha="center", va="center", fontsize=14)
-        elif run.losses[0, 0] > most:  # it begins above the panel, and perhaps it stays there
-            first, end = run.losses[0, [0, -1]]
-            above = f"from {first:.0f}" + f"\nto {end:.1f}, above" * bool(np.nanmin(run.losses[0]) > most)
-            axis.text(0.97, 0.9, above, transform=axis.transAxes, ha="right", va="top", fontsize=8)
-        label = {"transform": axis.transAxes, "ha": "center", "va": "center", "rotation": 90}
-        axis.text(-0.33, 0.5, name, fontsize=10, weight="bold", **label)
-        score = figure.add_subplot(curves[i, 1])
-        score.plot(epochs, run.mean_iou()[0], color=_LINES[2], linewidth=2)
-        score.set_ylim(0, max(0.7, 1.05 * run.mean_iou()[0].max()))
-        share = figure.add_subplot(curves[i, 2])
-        given = run.matrices[0].sum(axis=1) / run.matrices[0].sum(axis=(1, 2))[0]
-        share.stackplot(epochs, *given.T, colors=_COLOURS)
-        share.set_ylim(0, 1)
-        share.set_yticks([])
-        for curve in (axis, score, share):
-            curve.set_xlim(0, max(1, epochs[-1]))
-            curve.tick_params(labelsize=8, labelbottom=last, pad=1)
-            curve.spines[["top", "right"]].set_visible(False)
-            if last:
-                curve.set_xlabel("epoch", fontsize=9, labelpad=1)
+        last = i == len(runs) - 1
+        panels = [figure.add_subplot(curves[i, j]) for j in range(3)]
+        _draw_curves(panels, name, run, most, last)
         frames = np.unique(np.linspace(0, len(run.film) - 1, n_frames).round().astype(int))
-        titles = ["truth", *[f"epoch {frame}" for frame in frames]]
         pictures = [task.held_out_labels[image], *run.film[frames, image]]
         axes = [draw.plain(figure.add_subplot(strip[i, j])) for j in range(len(pictures))]
-        for panel, picture in zip(axes, pictures, strict=True):
-            panel.imshow(coloured(picture), interpolation="nearest")
-        heads = [(axis, "training loss"), (score, "mean IoU, held out"), (share, "classes given")]
-        for panel, title in [*(heads if i == 0 else []), *zip(axes, titles, strict=True)]:
-            if i == 0 or last:
-                panel.set_title(title if i == 0 else "", fontsize=9, pad=3)
+        for axis, picture in zip(axes, pictures, strict=True):
+            axis.imshow(coloured(picture), interpolation="nearest")
+        if i == 0:
+            heads = ["training loss", "mean IoU, held out", "classes given", "truth", *(f"epoch {f}" for f in frames)]
+            for axis, title in zip([*panels, *axes], heads, strict=True):
+                axis.set_title(title, fontsize=9, pad=3)
     outputs = max(run.matrices.shape[-1] for run in runs.values())
     _legend(figure, 0.7, 0.5 / height, more=range(len(CLASSES), outputs))
     return figure
 
 
+def _draw_curves(panels, name, run, most, last):
+    """Draws the three panels of one run: its loss (up to `most`), its mean IoU, and the classes it gives.
+
+    The last row of a chart also has the ticks and the name of the epochs' axis.
+    """
+    loss, score, share = panels
+    epochs = np.arange(len(run.film))
+    loss.plot(epochs[1:], run.losses[0], color=BLACK, linewidth=2)
+    loss.set_ylim(0, most)
+    _say_what_is_out_of_view(loss, run.losses[0], most)
+    label = {"transform": loss.transAxes, "ha": "center", "va": "center", "rotation": 90}
+    loss.text(-0.33, 0.5, name, fontsize=10, weight="bold", **label)
+    score.plot(epochs, run.mean_iou()[0], color=BLUE, linewidth=2)
+    score.set_ylim(0, max(0.7, 1.05 * run.mean_iou()[0].max()))
+    given = run.matrices[0].sum(axis=1) / run.matrices[0].sum(axis=(1, 2))[0]
+    share.stackplot(epochs, *given.T, colors=CLASS_COLOURS)
+    share.set_ylim(0, 1)
+    share.set_yticks([])
+    for panel in panels:
+        panel.set_xlim(0, max(1, epochs[-1]))
+        panel.tick_params(labelsize=8, labelbottom=last, pad=1)
+        panel.spines[["top", "right"]].set_visible(False)
+        if last:
+            panel.set_xlabel("epoch", fontsize=9, labelpad=1)
+
+
+def _say_what_is_out_of_view(axis, losses, most):
+    """Writes "NaN" where there is no curve, and the numbers of a curve that begins, or stays, above the panel."""
+    if not np.isfinite(losses).any():
+        axis.text(0.5, 0.5, "NaN", transform=axis.transAxes, ha="center", va="center", fontsize=14)
+    elif losses[0] > most:
+        first, end = losses[[0, -1]]
+        above = f"from {first:.0f}" + f"\nto {end:.1f}, above" * bool(np.nanmin(losses) > most)
+        axis.text(0.97, 0.9, above, transform=axis.transAxes, ha="right", va="top", fontsize=8)
+
+
 def _variety(labels):
-    """Large for a scene with much of each of the frequent classes, and few things."""
+    """Returns a number that is large for a scene with much of each of the frequent classes, and few things."""
     counts = np.bincount(labels[labels != VOID], minlength=len(CLASSES))
     return counts[:RARE].min() - counts[RARE]
 
 
 def shares(rows):
-    """Stacked bars: to which classes the held-out pixels went.
+    """Draws stacked bars: to which classes the held-out pixels went.
 
     Args:
         rows: {name: (shares (4,), a note written at the right)}, from top to bottom.
@@ -147,7 +160,7 @@ def shares(rows):
     figure, axis = plt.subplots(figsize=(8.6, 0.34 * len(rows) + 0.5))
     for y, (values, note) in enumerate(rows.values()):
         left = 0.0
-        for value, colour in zip(values, _COLOURS, strict=False):
+        for value, colour in zip(values, CLASS_COLOURS, strict=False):
             axis.barh(y, value, 0.78, left=left, color=colour, edgecolor="white", linewidth=0.8)
             left += value
         axis.text(1.015, y, note, va="center", fontsize=9)
@@ -163,8 +176,8 @@ def shares(rows):
 
 def _legend(figure, x, y, void=True, more=()):
     names = [*CLASSES, *(f"output {c}" for c in more)]
-    handles = [Patch(color=colour, label=name) for name, colour in zip(names, _COLOURS, strict=False)]
-    handles += [Patch(color="black", label="void")] if void else []
+    handles = [Patch(color=colour, label=name) for name, colour in zip(names, CLASS_COLOURS, strict=False)]
+    handles += [Patch(color=np.array(VOID_COLOUR) / 255, label="void")] if void else []
     figure.legend(
         handles=handles, loc="upper center", bbox_to_anchor=(x, y), ncols=6, frameon=False, fontsize=9,
         handlelength=1.2, columnspacing=1.2,
@@ -228,12 +241,12 @@ _CHART = (
 
 
 def decision_chart():
-    """One page: from what you see, to what to measure, to what that tells. For A4, landscape."""
+    """Draws one page, for A4 landscape: from what you see, to what to measure, to what that tells."""
     figure = plt.figure(figsize=(10.5, 7.2))
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set(xlim=(-0.5, 100.5), ylim=(-len(_CHART) - 0.05, 1.55))
     axis.axis("off")
-    columns = ((0, 26, "#cde3f2", "you see"), (31.5, 29, "#fff0cc", "measure"), (66, 34, "#cfe9df", "it tells"))
+    columns = ((0, 26, PALE_BLUE, "you see"), (31.5, 29, PALE_YELLOW, "measure"), (66, 34, PALE_GREEN, "it tells"))
     axis.text(
         50, 1.3, "Before anything else: print the initial loss (ln C), overfit one batch, run preflight.",
         ha="center", va="center", fontsize=11.5, weight="bold",

@@ -1,4 +1,4 @@
-"""What `helpers.scenes` paints with: textures, colours, and a canvas that remembers the class of every pixel.
+"""Here is what synthetic scenes are painted with: textures, colours, and a canvas that remembers each pixel's class.
 
 A `Canvas` is twice the size of the picture it will be. Its masks (`rect`, `ellipse`, `polygon`, `under`, `ground`) give
 an `Area`; `paint` puts a colour, maybe times a texture, and a class there. Positions run from 0 to 1, x to the right
@@ -19,7 +19,7 @@ TILE = 512  # the side of a texture, which wraps round; a picture is 256 texels 
 
 
 def _fractal(rs, rows, cols, octaves, fold=False):
-    """Smooth random hills on a rows x cols grid, plus finer and lower ones; `fold` turns them into ridges."""
+    """Returns smooth random hills on a rows x cols grid, plus finer and lower ones; `fold` turns them into ridges."""
     total = np.zeros((TILE, TILE), np.float32)
     for k in range(octaves):
         hills = rs.random_sample((rows << k, cols << k)).astype(np.float32)
@@ -33,7 +33,7 @@ def _fractal(rs, rows, cols, octaves, fold=False):
 
 
 def _cells(rs, m):
-    """m x m scattered points: to each texel's nearest the distance, the drop in y, a random number; and the gap."""
+    """Scatters m x m points; for each texel's nearest returns distance, drop in y and a random number; then the gap."""
     px, py, number = rs.random_sample((3, m, m)).astype(np.float32)
     at = np.arange(TILE, dtype=np.float32) * (m / TILE)
     first = np.full((TILE, TILE), 9, np.float32)
@@ -53,7 +53,7 @@ def _cells(rs, m):
 
 @functools.cache
 def _textures():
-    """Each float32 (TILE, TILE), its values spread evenly over 0-1."""
+    """Makes all textures once: {name: float32 (TILE, TILE)}, the values of each spread evenly over 0-1."""
     rs = np.random.RandomState(12)  # noqa: NPY002  (the one generator whose stream is frozen for good)
     (near, drop, who, gap), (near2, drop2, who2, _) = _cells(rs, 32), _cells(rs, 64)
     ridges = _fractal(rs, 4, 8, 6, fold=True)
@@ -74,14 +74,17 @@ def _textures():
 
 
 def clip(t):
+    """Limits values to the range from 0 to 1."""
     return np.minimum(np.maximum(t, 0), 1)
 
 
-def saw(t):  # up and down between 0 and 1, with period 1
+def saw(t):
+    """Goes down and up between 1 and 0, in straight lines, with period 1."""
     return np.abs((t - np.floor(t)) * 2 - 1)
 
 
-def band(t, low, high):  # stripes of period 1: where the fraction of t is between low and high
+def band(t, low, high):
+    """Marks stripes of period 1: where the fractional part of t lies from low up to high."""
     return (t - np.floor(t) >= low) & (t - np.floor(t) < high)
 
 
@@ -118,7 +121,7 @@ COLOURS = dict(
 
 
 class Area(NamedTuple):
-    """Some pixels of a canvas: a box of rows and columns, their positions, and which of them are meant."""
+    """An `Area` is some pixels of a canvas: a box of rows and columns, their positions, and which of them are meant."""
 
     box: tuple
     x: np.ndarray  # (1, width)
@@ -126,11 +129,12 @@ class Area(NamedTuple):
     mask: np.ndarray  # bool (height, width)
 
     def where(self, mask):
+        """Keeps those pixels of the area where the mask, bool (height, width), holds."""
         return self._replace(mask=self.mask & mask)
 
 
 class Canvas:
-    """A picture and its labels at twice the final size, with the scene's own chance, camera, light and season."""
+    """A canvas holds a picture and its labels at twice the final size, and its own chance, camera, light, season."""
 
     def __init__(self, seed, size):
         self.random = np.random.RandomState(seed).random_sample  # noqa: NPY002
@@ -144,43 +148,49 @@ class Canvas:
         self.forgotten = self.pick("plant", "rock", "sign", "person", "fence", "car", "pole", *[""] * 20)  # left void
 
     def r(self, low=0.0, high=1.0):
+        """Draws a random number between low and high."""
         return low + (high - low) * self.random()
 
     def pick(self, *items):
+        """Draws one of the items, each with the same chance."""
         return items[int(self.r(0, len(items)))]
 
     def colour(self, material, fresh=False):
-        """This scene's colour of a material, or a fresh one."""
+        """Returns this scene's colour of a material, or a fresh one: float32 (RGB,), about 0-255."""
         if fresh or material not in self.colours:
             base, light = SEASONS[self.season].get(material) or self.pick(*COLOURS[material]), self.r(0.8, 1.2)
             self.colours[material] = np.array([v * light * self.r(0.92, 1.08) for v in base], np.float32)
         return self.colours[material]
 
     def noise(self, texture, x, y):
-        """A texture's values at x, y (in picture widths), from a random corner on."""
+        """Returns a texture's values at x, y (in picture widths), from a random corner on."""
         i, j = (np.floor(t * 256 + self.r(0, TILE)).astype(np.int32) & (TILE - 1) for t in (x, y))
         return _textures()[texture][j, i]
 
     def line(self, y, height, steps=1.0):
-        """A jagged line: y, plus up to `height`, for each column."""
+        """Returns a jagged line: y plus up to `height`, for each column."""
         return y + height * self.noise("soft", self.axis * steps, 0.0)
 
     def rect(self, x0, y0, x1, y1):
+        """Returns the rectangle between two corners, cut at the picture's edges."""
         c0, r0 = (min(max(int(t * self.n + 0.5), 0), self.n) for t in (x0, y0))
         c1, r1 = (min(max(int(t * self.n + 0.5), low + 1), self.n) for t, low in ((x1, c0), (y1, r0)))
         x, y = self.axis[None, c0:c1], self.axis[r0:r1, None]
         return Area((slice(r0, r1), slice(c0, c1)), x, y, np.ones((y.size, x.size), bool))
 
     def under(self, line, bottom=1.0):
+        """Returns what lies below a line, which has one y for each column, down to `bottom`."""
         area = self.rect(0, float(line.min()), 1, bottom)
         return area.where(area.y > line[None, :])
 
     def ellipse(self, x, y, rx, ry, rough=0.0):
+        """Returns an ellipse around (x, y) with radii rx, ry; `rough` frays its edge."""
         area = self.rect(x - rx, y - ry, x + rx, y + ry)
         dx, dy = (area.x - x) / rx, (area.y - y) / ry
         return area.where(dx * dx + dy * dy + (rough * self.noise("rough", area.x, area.y) if rough else 0) < 1)
 
     def polygon(self, *points):
+        """Returns the inside of the polygon through these (x, y), by the even-odd rule."""
         xs, ys = zip(*points, strict=True)
         area = self.rect(min(xs), min(ys), max(xs), max(ys))
         inside = np.zeros(area.mask.shape, bool)
@@ -191,14 +201,14 @@ class Canvas:
         return area.where(inside)
 
     def ground(self, left=-1e6, right=1e6, near=0.0, far=1e6, bend=0.0):
-        """The ground between two distances aside and two ahead, and every pixel's metres aside and ahead."""
+        """Returns the ground between two distances aside and two ahead, and each pixel's metres aside and ahead."""
         area = self.rect(0, self.horizon, 1, 1)
         ahead = self.eye / np.maximum(area.y - self.horizon, np.float32(0.002))
         aside = (area.x - self.vx) * ahead - ahead * ahead * bend
         return area.where((aside > left) & (aside < right) & (ahead > near) & (ahead < far)), aside, ahead
 
     def paint(self, area, name, colour, shade=None, far=0.0):
-        """Colour an area and label it; `name` None leaves the label. `far` (0-1) fades the colour into the air."""
+        """Colours an area and labels it; `name` None leaves the label. `far` (0-1) fades the colour into the air."""
         colour = np.asarray(colour, np.float32)
         if shade is not None:
             colour = colour * np.asarray(shade, np.float32)[..., None]
@@ -208,7 +218,11 @@ class Canvas:
             np.copyto(self.label[area.box], np.uint8(number), where=area.mask)
 
     def finish(self):
-        """Leave seams and patches unlabelled, set the light of the day, halve the size."""
+        """Leaves seams and patches unlabelled, sets the light of the day, and halves the size.
+
+        Returns:
+            The image, uint8 (size, size, 3), and the label, uint8 (size, size).
+        """
         label, x, y = self.label, self.axis[None, :], self.axis[:, None]
         seam = np.zeros(label.shape, bool)
         seam[:, 2:-2] = label[:, :-4] != label[:, 4:]

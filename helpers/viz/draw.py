@@ -1,4 +1,4 @@
-"""Static pictures: masks in the classes' colours, legends, rows of image | truth | prediction, the network as a U.
+"""Draws masks in the classes' colours, legends, rows of image | truth | prediction, bars, the network as a U.
 
 All take plain arrays; a mask is uint8 (row, col) of classes 0-32 and 255 for void, which is drawn black.
 """
@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from helpers.classes import CLASS_NAMES, N_CLASSES, VOID
+from helpers.viz import style
 from helpers.viz.style import PALETTE, VOID_COLOUR
 
 DPI = 80
@@ -142,7 +143,7 @@ def bars(values, title, unit="%", log=False, against=None):
 
 
 def u_shape(model):
-    """The network as its paper draws it: a block per floor, as high as the map is, as wide as it has channels.
+    """The network as its paper draws it: a block per level, as high as the map is, as wide as it has channels.
 
     Reads the blocks `down0` … `bottom` … `up0` of a model that `helpers.unet` made.
     """
@@ -153,10 +154,10 @@ def u_shape(model):
     figure, axis = plt.subplots(figsize=(9, 4.2), layout="constrained")
     top, step, middle = shapes[0][0], 1.0, depth
     for i, (rows_, cols, channels) in enumerate(shapes):
-        height, floor = 1.1 * rows_ / top + 0.12, abs(i - middle)
-        x, y = i * step, 1.15 * floor * 0.75
+        height, level = 1.1 * rows_ / top + 0.12, abs(i - middle)
+        x, y = i * step, 1.15 * level * 0.75
         width = 0.12 + 0.4 * channels / shapes[middle][2]
-        colour = "#d95f02" if i == middle else "#0072b2" if i < middle else "#009e73"
+        colour = style.BOTTOM if i == middle else style.DOWN if i < middle else style.UP
         axis.bar(x, height, width, bottom=y - height / 2, color=colour)
         axis.text(x, y - height / 2 - 0.1, f"{rows_}×{cols}\n×{channels}", ha="center", va="top", fontsize=9)
         if i < middle:
@@ -173,8 +174,8 @@ def u_shape(model):
         axis.text(-0.3, 1.15 * depth * 0.75, f"{stem}×{stem}\npatches", ha="right", va="center", fontsize=9)
     axis.text(end + 0.35, 1.15 * depth * 0.75, last, va="center", fontsize=9)
     for x, text, colour in (
-        (0.6, "down: halve the map,\ndouble the channels", "#0072b2"),
-        (end - 0.6, "up: back to\nevery pixel", "#009e73"),
+        (0.6, "down: halve the map,\ndouble the channels", style.DOWN),
+        (end - 0.6, "up: back to\nevery pixel", style.UP),
     ):
         axis.text(x, 0.1, text, ha="center", color=colour, fontsize=10)
     axis.set_xlim(-0.7 - 0.3 * (stem > 1), end + 1.5)

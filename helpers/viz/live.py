@@ -1,4 +1,4 @@
-"""Watching a network learn: curves and argmax masks that move while it trains, and an epoch scrubber afterwards."""
+"""Shows a network learn: curves and argmax masks that move while it trains, and an epoch scrubber afterwards."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import numpy as np
 from IPython import get_ipython
 from keras import ops
 
-from helpers.viz import draw
+from helpers.viz import curves, draw
 from helpers.viz.controls import in_turn
 from helpers.viz.style import BLUE, GREEN, ORANGE
 
@@ -21,7 +21,7 @@ class View(keras.callbacks.Callback):
     image | truth | this epoch's argmax for a few validation images.
 
     In a notebook the figure is updated in place, never more than a fiftieth of the time. In a terminal it draws
-    nothing and leaves the floor to Keras' progress bar. Either way it keeps the masks of every epoch, for `film_strip`
+    nothing, and Keras shows its progress bar. Either way it keeps the masks of every epoch, for `film_strip`
     and `scrubber`.
 
     Args:
@@ -41,7 +41,7 @@ class View(keras.callbacks.Callback):
     # ---- what a checkpoint keeps ------------------------------------------------------------------------------
 
     def state(self):
-        """Masks and curves up to now: a dict of arrays."""
+        """Returns masks and curves up to now: a dict of arrays."""
         so_far = [time.perf_counter() - self.started, self.training_seconds, self.seen]
         curves = {"steps": self.steps, "losses": self.losses, **self.epochs}
         return {"masks": np.stack(self.masks), "so_far": so_far, **curves}
@@ -53,6 +53,7 @@ class View(keras.callbacks.Callback):
     # ---- what Keras calls -------------------------------------------------------------------------------------
 
     def on_train_begin(self, logs=None):
+        """Begins the curves, or takes up those that `restore` was given, and draws the view before training."""
         kept, self._kept = self._kept or {}, None
         self.masks = list(kept["masks"]) if kept else [self._predict()]
         self.steps, self.losses = list(kept.get("steps", [])), list(kept.get("losses", []))
@@ -63,10 +64,12 @@ class View(keras.callbacks.Callback):
         self._draw()
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Begins the epoch's mean loss and the clock of its first step."""
         self.epoch, self.mean_before, self.batch_before = epoch, 0.0, 0
         self.step_started = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
+        """Keeps the batch's own loss and the time it took, and draws when it is time to."""
         now = time.perf_counter()
         self.training_seconds += now - self.step_started
         self.step_started = now
@@ -80,6 +83,7 @@ class View(keras.callbacks.Callback):
         self.step_started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
+        """Keeps the epoch's scores and masks, and draws when it is time to."""
         if not np.isfinite([logs.get("loss", 0.0), logs.get("val_loss", 0.0)]).all():
             return  # such an epoch is not kept: see `helpers.training.fit`
         for name, values in self.epochs.items():
@@ -88,13 +92,14 @@ class View(keras.callbacks.Callback):
         self._draw_if_due()
 
     def on_train_end(self, logs=None):
+        """Draws the finished run."""
         self.finished = True
         self._draw()
 
     # ---- the figure -------------------------------------------------------------------------------------------
 
     def _predict(self):
-        """The argmax map of each watched image, at the image's own size."""
+        """Returns the argmax map of each watched image, at the image's own size: uint8 (k, row, col)."""
         images = ops.cast(self.images, "float32")
         logits = self.model(ops.image.resize(images, self.model.input_shape[1:3]), training=False)
         logits = ops.image.resize(logits, self.images.shape[1:3])
@@ -121,7 +126,7 @@ class View(keras.callbacks.Callback):
         self.next_draw = now + max(1.0, 50 * (now - start))
 
     def headline(self):
-        """Where the run stands, in one line."""
+        """Says in one line where the run stands."""
         n, steps = self.params["epochs"], self.params["steps"]
         rate = self.seen / self.training_seconds if self.training_seconds else 0
         done = len(self.epochs["loss"])
@@ -134,18 +139,18 @@ class View(keras.callbacks.Callback):
         return f"epoch {min(self.epoch + 1, n)} of {n} · {rate:.0f} images/s · {left / 60:.1f} min left"
 
     def figure(self):
-        """The whole view, as a new Matplotlib figure."""
-        k, mask = len(self.images), self.masks[-1]
+        """Draws the whole view, as a new Matplotlib figure."""
+        k, masks = len(self.images), self.masks[-1]
         # Places set by hand: a layout engine would take longer than the drawing, at every update.
         height = 1.75 * k + 1.15  # in inches, of which the lowest 0.6 are the legend's
         figure = plt.figure(figsize=(11, height))
         figure.text(0.01, 1 - 0.15 / height, self.headline(), va="top", fontsize=11)
         rows = {"top": 1 - 0.55 / height, "bottom": 0.6 / height}
-        curves = figure.add_gridspec(2, 1, left=0.05, right=0.5, top=rows["top"], bottom=1.0 / height, hspace=0.12)
-        self._plot_loss(figure.add_subplot(curves[0]))
-        self._plot_scores(figure.add_subplot(curves[1]))
+        panels = figure.add_gridspec(2, 1, left=0.05, right=0.5, top=rows["top"], bottom=1.0 / height, hspace=0.12)
+        self._plot_loss(figure.add_subplot(panels[0]))
+        self._plot_scores(figure.add_subplot(panels[1]))
         # All pictures as one: axes for each would take longer than all the rest.
-        columns = [self.images, [draw.colours(label) for label in self.labels], [draw.colours(guess) for guess in mask]]
+        columns = [self.images, [draw.colours(label) for label in self.labels], [draw.colours(mask) for mask in masks]]
         montage, middles = _montage(columns)
         axis = draw.plain(figure.add_axes([0.53, rows["bottom"], 0.465, rows["top"] - rows["bottom"]]))
         axis.imshow(montage, interpolation="nearest")
@@ -155,20 +160,22 @@ class View(keras.callbacks.Callback):
         for middle, text in zip(middles, ("image", "truth", title), strict=True):
             axis.annotate(text, (middle, 1), xytext=(0, 4), xycoords=("data", "axes fraction"),
                           textcoords="offset points", ha="center", fontsize=10)  # fmt: skip
-        draw.legend(figure, [*self.labels, *mask], columns=8, most=15, at=(0.5, 0.5 / height))
+        draw.legend(figure, [*self.labels, *masks], columns=8, most=15, at=(0.5, 0.5 / height))
         return figure
 
     def _plot_loss(self, axis):
         axis.tick_params(labelbottom=False)
         if self.steps:
             axis.plot(self.steps, self.losses, color=BLUE, alpha=0.25, linewidth=0.8)
-            axis.plot(self.steps, _smooth(self.losses), color=BLUE, linewidth=1.6, label="training, batch by batch")
+            axis.plot(
+                self.steps, curves.smooth(self.losses), color=BLUE, linewidth=1.6, label="training, batch by batch"
+            )
         ends = np.arange(1, len(self.epochs["val_loss"]) + 1)
         axis.plot(ends, self.epochs["val_loss"], "o-", color=ORANGE, markersize=3.5, label="validation")
         axis.set_xlim(0, self.params["epochs"])
         axis.set_ylim(bottom=0)
         axis.set_ylabel("loss")
-        self._tidy(axis, "upper right")
+        curves.tidy(axis, "upper right")
 
     def _plot_scores(self, axis):
         ends = np.arange(1, len(self.epochs["val_loss"]) + 1)
@@ -181,17 +188,11 @@ class View(keras.callbacks.Callback):
         axis.set_ylim(0, 1)
         axis.set_xlabel("epoch")
         axis.set_ylabel("validation score")
-        self._tidy(axis, "upper left")
-
-    @staticmethod
-    def _tidy(axis, where):
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(loc=where, fontsize=9, framealpha=0.8)
+        curves.tidy(axis, "upper left")
 
 
 def _montage(columns, gap=0.04):
-    """Pictures of one size, column by column, as one picture, and the middle of each column: (row, col, RGB), [col]."""
+    """Joins pictures of one size, column by column; returns one (row, col, RGB), and each column's middle, [col]."""
     rows, cols, _ = np.shape(columns[0][0])
     gap = max(1, round(gap * cols))
     whole = np.full((len(columns[0]) * (rows + gap) - gap, len(columns) * (cols + gap) - gap, 3), 255, "uint8")
@@ -202,7 +203,7 @@ def _montage(columns, gap=0.04):
 
 
 def film_strip(view, epochs=None):
-    """The watched images' masks at a few epochs, side by side, as a figure.
+    """Draws the watched images' masks at a few epochs, side by side.
 
     Args:
         epochs: which; None for the start, the end and a few between, closer together early on, where most happens.
@@ -237,80 +238,3 @@ def scrubber(view):
     slider.observe(in_turn(turn_to), "value")
     turn_to({"new": last})
     return widgets.VBox([widgets.HBox([play, slider]), picture])
-
-
-def race(models, batches, images, labels, steps):
-    """Trains several compiled networks on the same batches, step by step, in one live figure: losses and masks.
-
-    In a notebook the figure is updated in place, at most a tenth of the time; elsewhere it is drawn once, at the end.
-
-    Args:
-        models: {name: compiled model}, all of which take (batch, row, col, RGB) and end in (batch, pixel, class).
-        batches: yields (images, labels) for each step, as the models' losses want them; at least `steps` of them.
-        images: uint8 (k, row, col, RGB); labels: uint8 (k, row, col). The same few are shown at every update.
-
-    Returns:
-        {name: the loss of every step}, and {name: masks uint8 (k, row, col)} after the last.
-    """
-    from IPython.display import display
-
-    losses = {name: [] for name in models}
-    live = getattr(get_ipython(), "kernel", None) is not None
-    handle, due = None, 0.0
-    for step, (x, y) in zip(range(1, steps + 1), batches, strict=False):
-        for name, model in models.items():
-            losses[name].append(float(model.train_on_batch(x, y)))
-            model.reset_metrics()  # else Keras returns the mean over all steps so far
-        if step == steps or (live and time.perf_counter() > due):
-            start = time.perf_counter()
-            masks = {name: _masks_of_pixels(model, images, labels.shape) for name, model in models.items()}
-            alt = f"Step {step} of {steps}. Loss: " + ", ".join(
-                f"{n} {np.mean(v[-20:]):.2f}" for n, v in losses.items()
-            )
-            picture = draw.picture(draw.png(_race_figure(losses, masks, images, labels, steps), crop=False), alt)
-            if handle is None:
-                handle = display(picture, display_id=True)
-            else:
-                handle.update(picture)
-            due = time.perf_counter() + max(1.0, 10 * (time.perf_counter() - start))
-    return losses, masks
-
-
-def _masks_of_pixels(model, images, shape):
-    logits = ops.convert_to_numpy(model(ops.cast(images, "float32"), training=False))
-    return logits.argmax(axis=-1).reshape(shape).astype("uint8")
-
-
-def _race_figure(losses, masks, images, labels, steps):
-    k, n = len(images), len(masks)
-    height = 1.6 * k + 1.2
-    figure = plt.figure(figsize=(4.4 + 1.7 * (n + 2), height))
-    right = 4.4 / (4.4 + 1.7 * (n + 2))
-    axis = figure.add_axes([0.055, 1.05 / height, right - 0.09, 1 - 1.45 / height])
-    for (name, values), colour, style in zip(losses.items(), (BLUE, ORANGE, GREEN), ("-", "--", ":"), strict=False):
-        axis.plot(np.arange(1, len(values) + 1), _smooth(values), style, color=colour, linewidth=2, label=name)
-    axis.set(xlim=(0, steps), ylim=(0, None), xlabel="step", ylabel="training loss")
-    View._tidy(axis, "upper right")
-    grid = figure.add_gridspec(
-        k, n + 2, left=right, right=0.995, top=1 - 0.35 / height, bottom=0.75 / height, wspace=0.04, hspace=0.04
-    )
-    for i in range(k):
-        pictures = [images[i], draw.colours(labels[i]), *(draw.colours(mask[i]) for mask in masks.values())]
-        for j, (picture, title) in enumerate(zip(pictures, ["image", "truth", *masks], strict=True)):
-            axis = draw.plain(figure.add_subplot(grid[i, j]))
-            axis.imshow(picture, interpolation="nearest")
-            if i == 0:
-                axis.set_title(title, fontsize=10)
-    draw.legend(
-        figure, [*labels, *(m for mask in masks.values() for m in mask)], columns=8, most=15, at=(0.5, 0.6 / height)
-    )
-    return figure
-
-
-def _smooth(values, keep=0.9):
-    """An exponential moving average that starts unbiased."""
-    smoothed, mean, weight = [], 0.0, 0.0
-    for value in values:
-        mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
-        smoothed.append(mean / weight)
-    return smoothed

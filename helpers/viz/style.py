@@ -1,4 +1,4 @@
-"""How every picture of the series looks: the one palette, and the style of figures."""
+"""One palette and one style for all pictures of the series: no colour that means something is defined elsewhere."""
 
 import numpy as np
 
@@ -18,5 +18,19 @@ PALETTE = np.array(
 VOID_COLOUR = (0, 0, 0)
 
 # For lines and for the few classes of a small example: the colours of Okabe and Ito, safe for colour-blind eyes.
-BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
-CLASS_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072b2", "#d55e00", "#009e73"
+CLASS_COLOURS = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", ORANGE)
+LINES = (BLACK, ORANGE, BLUE, GREEN)  # of several runs in one panel, in this order
+
+GOOD, BAD = "#00664b", "#a03000"  # for a note under a picture: dark enough to be read as text
+DOWN, BOTTOM, UP = BLUE, "#d95f02", GREEN  # the two arms of the U-Net's picture, and what joins them
+PALE_BLUE, PALE_YELLOW, PALE_GREEN = "#cde3f2", "#fff0cc", "#cfe9df"  # boxes behind black text
+
+FIGURES = {"figure.dpi": 80, "font.size": 10, "axes.titlesize": 11, "axes.axisbelow": True}
+
+
+def apply():
+    """Gives every figure that Matplotlib draws from now on the style of the series."""
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update(FIGURES)
