@@ -8,8 +8,6 @@ import dataclasses
 import json
 import os
 import sys
-import zipfile
-import zlib
 from pathlib import Path
 
 import keras
@@ -18,7 +16,7 @@ from keras import ops
 
 from helpers import metrics, pipeline, siftflow
 from helpers.classes import CLASS_NAMES, N_CLASSES
-from helpers.engine import hardware
+from helpers.engine import archive, hardware
 from helpers.engine.session import DRIVE
 from helpers.fetch import layout
 from helpers.predict import SCALES, evaluate
@@ -140,19 +138,7 @@ def export(path, model, about):
         about: a record as `run` returns it, with the recipe of the network's shape and the scores.
     """
     kept = ("recipe", "profile", "versions", "images", "minutes", "validation", "test")
-    weights = {
-        f"{number:03}": value.astype("float16" if value.ndim > 1 else "float32")
-        for number, value in enumerate(model.get_weights())
-    }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npz")
-    try:
-        np.savez_compressed(part, about=json.dumps({k: about[k] for k in kept if k in about}), **weights)
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    archive.write(path, model.get_weights(), {name: about[name] for name in kept if name in about})
 
 
 def pretrained(name_or_path):
@@ -167,18 +153,11 @@ def pretrained(name_or_path):
     path = Path(name_or_path)
     if path.suffix != ".npz":
         path = layout.project_folder() / "data" / "checkpoints" / f"{path}.npz"
-    if not path.exists():
-        raise FileNotFoundError(f"No trained network {path}: those of the series are in its data/checkpoints/.")
-    try:
-        with np.load(path) as archive:
-            arrays = dict(archive)
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is damaged ({error}): get it again from where the series comes from.") from error
-    about = json.loads(str(arrays.pop("about")))
+    weights, about = archive.read(path)
     known = {field.name for field in dataclasses.fields(Recipe)}
     recipe = Recipe(**{name: value for name, value in about["recipe"].items() if name in known})
     model = recipe.network(N_CLASSES)
-    model.set_weights([arrays[number] for number in sorted(arrays)])
+    model.set_weights(weights)
     return model, about
 
 

@@ -35,7 +35,7 @@ class SiftFlow:
 
     Attributes:
         root: the folder that holds ``Images/``.
-        stand_in: True for the procedural scenes of `helpers.scenes`, False for photographs.
+        stand_in: True for the synthetic scenes of `helpers.scenes`, False for photographs.
         size: pixels per side: 256, or what the stand-in was drawn at.
 
     Raises:
@@ -55,13 +55,11 @@ class SiftFlow:
             self.size = json.loads(marker.read_text())["size"] if self.stand_in else 256
         except (ValueError, KeyError) as error:
             raise SiftFlowError(f"{marker} is damaged: remove {self.root}, and make the scenes again.") from error
-        self._images = {p.stem: p for p in (self.root / "Images").glob("*/*.jpg")}
-        self._labels = {p.stem: p for p in (self.root / "SemanticLabels").glob("*/*.mat")}
-        self._check_pairs()
-        self._test = self._read_test_names()
+        self._images, self._labels = layout.pairs(self.root)
+        self._test = layout.test_names(self.root, self._images, self._cure)
 
     def __repr__(self):
-        kind = "procedural scenes" if self.stand_in else "SiftFlow"
+        kind = "synthetic scenes" if self.stand_in else "SiftFlow"
         return f"<{kind}: {len(self.names('train'))} train, {len(self.names('test'))} test, in {self.root}>"
 
     def names(self, split):
@@ -118,28 +116,6 @@ class SiftFlow:
         if self.stand_in:
             return f"remove {self.root}, and make the scenes again"
         return f"replace this file by the one from the data set, or run python -m helpers.siftflow get {self.root}"
-
-    def _check_pairs(self):
-        if not self._images:
-            raise SiftFlowError(f"{self.root / 'Images'} has no folder with .jpg files: copy the data set again.")
-        for name in sorted(self._images.keys() ^ self._labels.keys()):
-            have, lack = (self._images, "label") if name in self._images else (self._labels, "image")
-            raise SiftFlowError(f"{have[name]} has no {lack}: copy the missing file, or remove this one.")
-
-    def _read_test_names(self):
-        path = self.root / "TestSet1.txt"
-        if not path.exists():
-            raise SiftFlowError(f"{path} is missing, and with it the standard split: copy it from the data set.")
-        try:
-            names = layout.read_test_list(path)
-        except OSError as error:
-            raise SiftFlowError(f"{path} cannot be read ({error.strerror}): {self._cure}.") from error
-        unknown = sorted(names - self._images.keys())
-        if unknown:
-            raise SiftFlowError(
-                f"{path} lists {unknown[0]} ({len(unknown)} such), which is not in Images/: copy the data set again."
-            )
-        return names
 
     def _path(self, paths, name):
         if name not in paths:

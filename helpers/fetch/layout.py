@@ -101,3 +101,40 @@ def read_test_list(path):
     """The set of names in a ``TestSet1.txt``. The published one was made on Windows: its lines have backslashes."""
     lines = [line.strip().replace("\\", "/") for line in path.read_text(errors="replace").splitlines()]
     return {line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in lines if line}
+
+
+def pairs(root):
+    """Lists the images and the label maps of a data set: two dicts {name: path}, of the same names.
+
+    Raises:
+        SiftFlowError: there is no image, or one without label, or the reverse.
+    """
+    images = {path.stem: path for path in (root / "Images").glob("*/*.jpg")}
+    labels = {path.stem: path for path in (root / "SemanticLabels").glob("*/*.mat")}
+    if not images:
+        raise SiftFlowError(f"{root / 'Images'} has no folder with .jpg files: copy the data set again.")
+    for name in sorted(images.keys() ^ labels.keys()):
+        have, lack = (images, "label") if name in images else (labels, "image")
+        raise SiftFlowError(f"{have[name]} has no {lack}: copy the missing file, or remove this one.")
+    return images, labels
+
+
+def test_names(root, images, cure):
+    """The set of the test images' names, all of which are among `images`.
+
+    Raises:
+        SiftFlowError: no list, one that cannot be read (`cure` says what to do), or one of other images.
+    """
+    path = root / "TestSet1.txt"
+    if not path.exists():
+        raise SiftFlowError(f"{path} is missing, and with it the standard split: copy it from the data set.")
+    try:
+        names = read_test_list(path)
+    except OSError as error:
+        raise SiftFlowError(f"{path} cannot be read ({error.strerror}): {cure}.") from error
+    unknown = sorted(names - images.keys())
+    if unknown:
+        raise SiftFlowError(
+            f"{path} lists {unknown[0]} ({len(unknown)} such), which is not in Images/: copy the data set again."
+        )
+    return names

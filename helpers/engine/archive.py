@@ -1,0 +1,51 @@
+"""A trained network in one small file: its weights, and a dict about it."""
+
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+
+def write(path, weights, about):
+    """Writes a .npz file: matrices and kernels in float16, the rest in float32.
+
+    Args:
+        path: its folder is made if need be.
+        weights: a list of arrays, as `keras.Model.get_weights` returns it.
+        about: a dict, good for JSON.
+
+    Raises:
+        OSError: it cannot be written; what was there before is untouched.
+    """
+    arrays = {
+        f"{number:03}": value.astype("float16" if value.ndim > 1 else "float32") for number, value in enumerate(weights)
+    }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    try:
+        np.savez_compressed(part, about=json.dumps(about), **arrays)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read(path):
+    """Reads what `write` wrote: (the list of arrays, the dict).
+
+    Raises:
+        FileNotFoundError, ValueError: it is not there, or damaged.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"No trained network {path}: those of the series are in its data/checkpoints/.")
+    try:
+        with np.load(path) as archive:
+            arrays = dict(archive)
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is damaged ({error}): get it again from where the series comes from.") from error
+    about = json.loads(str(arrays.pop("about")))
+    return [arrays[number] for number in sorted(arrays)], about
