@@ -152,6 +152,7 @@ def test_real_opens_from_folder_or_parent_only(siftflow_root, tmp_path):
         SiftFlow(tmp_path)
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux' /proc")
 def test_real_load_is_fast_and_small(real):
     code = """
