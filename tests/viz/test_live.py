@@ -104,6 +104,23 @@ def test_figure_and_headline_before_during_and_after():
     assert draw.png(view.figure()).startswith(PNG)
 
 
+def test_the_figure_shows_the_masks_of_the_latest_epoch(run, monkeypatch):
+    """Beside each image and its truth, as the columns' titles say, and not those of the epoch before."""
+    view, _ = run
+    masks = [np.full((2, 16, 16), epoch, "uint8") for epoch in range(4)]
+    for shown, title in ((1, "before training"), (4, "argmax, epoch 3")):
+        monkeypatch.setattr(view, "masks", masks[:shown])
+        figure = view.figure()
+        (axis,) = [axis for axis in figure.axes if axis.images]
+        (montage,) = (image.get_array() for image in axis.images)
+        assert np.array_equal(montage[:16, :16], view.images[0])
+        assert np.array_equal(montage[:16, 17:33], draw.colours(view.labels[0]))
+        assert np.array_equal(montage[17:33, 17:33], draw.colours(view.labels[1]))
+        for rows in (slice(0, 16), slice(17, 33)):
+            assert np.array_equal(montage[rows, 34:50], draw.colours(masks[shown - 1][0]))
+        assert [text.get_text() for text in axis.texts] == ["image", "truth", title]
+
+
 def test_figure_of_one_watched_image_and_of_a_run_without_validation():
     view = live.View(IMAGES[:1], LABELS[:1], batch=4)
     keras.utils.set_random_seed(0)
