@@ -1,13 +1,18 @@
 """The start of a notebook, on Colab and elsewhere."""
 
+import subprocess
 import sys
 import types
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 import helpers
 from helpers.engine import session
+from helpers.viz import style
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -73,3 +78,23 @@ def test_gpus_of_this_machine():
 
     assert len(session.gpus()) == len(tf.config.list_physical_devices("GPU"))
     assert helpers.has_gpu() == bool(session.gpus())
+
+
+def test_start_sets_the_figures_style(monkeypatch):
+    monkeypatch.setenv("SERIES_PACE", "fast")
+    with plt.rc_context():
+        plt.rcdefaults()
+        assert helpers.start() == "fast"
+        assert {name: plt.rcParams[name] for name in style.FIGURES} == style.FIGURES
+
+
+def test_an_unknown_pace_is_refused(monkeypatch):
+    monkeypatch.setenv("SERIES_PACE", "slow")
+    with pytest.raises(ValueError, match="SERIES_PACE is 'slow'"):
+        helpers.start()
+
+
+def test_importing_helpers_takes_in_nothing_heavy():
+    code = "import sys, helpers; print(sorted({'keras', 'matplotlib', 'numpy', 'tensorflow'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

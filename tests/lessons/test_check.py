@@ -1,5 +1,8 @@
 """helpers.check: each exercise takes right answers in any style, and names the mistake in wrong ones."""
 
+import contextlib
+import io
+
 import keras
 import numpy as np
 import pytest
@@ -151,3 +154,72 @@ def test_dice_in_any_style(said, answer):
 def test_dice_names_the_mistake(said, mistake):
     sentence = said(check.dice, WRONG_DICE[mistake])
     assert not sentence.startswith("Right") and mistake.lower() in sentence.lower()
+
+
+# ---- mean IoU
+
+# Five classes: the last but one is absent from the truth, the last from both.
+MATRIX = np.array([[50, 3, 2, 5, 0], [9, 20, 1, 0, 0], [0, 4, 6, 7, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+H, T, G = np.diag(MATRIX)[:3].astype(float), MATRIX.sum(1)[:3].astype(float), MATRIX.sum(0)[:3].astype(float)
+RIGHT = (H / (T + G - H)).mean()
+
+
+def judged(answer, matrix=MATRIX):
+    """Returns what the check of a mean IoU prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert check.mean_iou(answer, matrix) is None
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("style", [float, np.float32, np.float64, np.array, keras.ops.convert_to_tensor], ids=repr)
+def test_the_right_answer_in_any_style(style):
+    assert judged(style(RIGHT)).startswith("Right")
+
+
+@pytest.mark.parametrize("matrix", [MATRIX.tolist(), MATRIX.astype("float32"), MATRIX.astype("int32")], ids=type)
+def test_the_matrix_in_any_style(matrix):
+    assert judged(round(RIGHT, 4), matrix).startswith("Right")
+
+
+MISTAKES = {
+    "divides by the number of all classes": (H / (T + G - H)).sum() / 5,
+    "mean accuracy": (H / T).mean(),
+    "precision": (H / G).mean(),
+    "pixel accuracy": H.sum() / MATRIX.sum(),
+    "true positives twice": (H / (T + G)).mean(),
+    "percentage": 100 * RIGHT,
+    "Not a number": float("nan"),
+    "average at the end": H / (T + G - H),
+    "Not answered yet": None,
+}
+
+
+def test_the_mistakes_are_told_apart():
+    numbers = [RIGHT, *(v for v in MISTAKES.values() if isinstance(v, float) and not np.isnan(v))]
+    assert np.abs(np.subtract.outer(numbers, numbers) + np.eye(len(numbers))).min() > 2e-3
+
+
+@pytest.mark.parametrize("hint", MISTAKES)
+def test_each_mistake_gets_its_own_hint(hint):
+    printed = judged(MISTAKES[hint])
+    assert not printed.startswith("Right") and printed.count("\n") == 1
+    assert [h for h in MISTAKES if h in printed] == [hint]
+
+
+ABSURD = {
+    "text": "a third", "empty text": "", "array": np.zeros((3, 3)), "empty array": np.array([]), "list": [0.1, 0.2],
+    "ragged list": [[1, 2], [3]], "dict": {"mean_iou": 0.5}, "infinity": float("inf"), "minus infinity": -np.inf,
+    "complex": 1j, "huge": 10**400, "function": len, "class": float, "object": object(), "bytes": b"\xff",
+    "one in a list": np.array([0.123]), "zero": 0, "negative": -3, "true": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_absurd_answers_get_a_sentence(name):
+    printed = judged(ABSURD[name])
+    assert printed.strip() and not printed.startswith("Right")
+
+
+def test_a_matrix_without_pixels_does_not_raise():
+    assert judged(0.5, np.zeros((3, 3))).startswith("Not yet")
