@@ -74,7 +74,7 @@ SICK = {  # what it suffers from: (check, words, the sick, its cured twin or Non
         lambda: (small(layers.Permute((3, 1, 2)), layers.Reshape((24, 24, 4))), batch()),
         lambda: (small(layers.Permute((3, 1, 2)), layers.Permute((2, 3, 1))), batch()),
     ),
-    "scrambled in another way": ("axes", "in no order that is known here", lambda: (small(shuffled()), batch()), None),
+    "scrambled in another way": ("axes", "in no order that is known here", lambda: (small(rolled()), batch()), None),
     "a transposed output": (
         "axes",
         "are not the image's: transposed, rows for columns",
@@ -103,10 +103,9 @@ SICK = {  # what it suffers from: (check, words, the sick, its cured twin or Non
 }
 
 
-def shuffled():
-    """A fixed order of the pixels that is no order."""
-    order = np.random.RandomState(0).permutation(576)
-    return layers.Lambda(lambda z: ops.reshape(ops.take(ops.reshape(z, (-1, 576, 4)), order, axis=1), (-1, 24, 24, 4)))
+def rolled():
+    """What belongs at the top left is in the middle, and the other way round."""
+    return layers.Lambda(lambda z: ops.roll(z, (12, 12), axis=(1, 2)))
 
 
 @pytest.mark.parametrize("name", SICK)
@@ -117,7 +116,7 @@ def test_a_sick_gradient_or_prediction_is_found(name):
 
 @pytest.mark.parametrize("name", [name for name, (*_, cured) in SICK.items() if cured])
 def test_nothing_is_said_against_a_cured_network(name):
-    text = assert_healthy(*SICK[name][-1](), seconds=10)
+    text = assert_healthy(*SICK[name][-1]())
     assert "overfit      ok" in text
 
 

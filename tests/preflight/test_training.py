@@ -1,7 +1,5 @@
 """preflight.training: does it learn the batch by heart, and do the optimizer's own steps have a size that suits?"""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -64,28 +62,30 @@ def test_nothing_is_said_against_a_sound_optimizer(name):
     assert "overfit      ok" in text and f"optimizer    ok       {words}" in text
 
 
-@functools.cache
 def learns_nothing():
     """A network whose features are all the same, and whose last layer alone learns."""
     model = keras.Sequential([convolutions(to_unit(), out=8), layers.Conv2D(4, 1)])
     frozen(model, model.layers[:1])
     for variable in model.layers[0].variables:
-        variable.assign(np.zeros(variable.shape))
+        variable.assign(np.full(variable.shape, float(len(variable.shape) == 1)))
     return compiled(model), batch()
 
 
 SICK = {  # what it suffers from: (check, words, the sick)
     "Adadelta at 1e-5": ("optimizer", "far too low for Adadelta", lambda: with_optimizer("Adadelta", 1e-5)),
     "SGD at 1e4": ("optimizer", "steps are too large: rate 1e+04", lambda: with_optimizer("SGD", 1e4)),
-    "constant features": ("overfit", "It cannot even learn 8 images by heart, at 0.01 or 0.001", learns_nothing),
+    "constant features": (
+        "overfit",
+        "It cannot even learn 8 images by heart, at 0.01 or 0.001 or 0.0001",
+        learns_nothing,
+    ),
 }
 
 
 @pytest.mark.parametrize("name", SICK)
 def test_what_does_not_learn_is_found(name):
     check, words, sick = SICK[name]
-    problems = assert_found(check, words, *sick(), seconds=30)
-    assert check in [problem.check for problem in problems]
+    assert_found(check, words, *sick(), seconds=45)
 
 
 def test_little_time_is_no_problem():
