@@ -3,7 +3,7 @@
 from helpers import metrics, scenes, siftflow
 from helpers.lessons import experiments
 from helpers.preflight import training
-from helpers.training import Recipe
+from helpers.recipe import Recipe
 from helpers.unet import unet
 from support.preflight_models import assert_healthy, compiled
 
