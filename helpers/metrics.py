@@ -105,7 +105,7 @@ def iou_per_class(matrix):
 
 def _argmax(values):
     """The class of the largest value, of equal ones the first: int32, one axis fewer."""
-    # What XLA makes of argmax is fast, and `fit` uses XLA, save for TensorFlow without a GPU. There, top_k is faster.
+    # XLA's argmax is fast, and `fit` uses XLA, save for TensorFlow without a GPU. There, top_k is faster.
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

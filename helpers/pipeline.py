@@ -125,7 +125,7 @@ def resized(image, label, size):
 
 
 def _near_duplicate_groups(images, threshold=0.985):
-    """For each image, the index of the first one it nearly equals (itself, for most): int (n,).
+    """The index of the first image that each one nearly equals (itself, for most): int (n,).
 
     Nearly equal: 16x16 grey thumbnails, mean removed, correlate above the threshold.
     """

@@ -185,15 +185,5 @@ def main(arguments=None):
         parser.exit(1, f"{error}\n")
     typed = sys.argv[1:] if arguments is None else arguments
     record = {"command": recipe.command(["-m", "helpers.training"], typed), **record}
-    write(record, out := Path(given.out), parser)
+    archive.write_record(record, out := Path(given.out), parser)
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
-
-
-def write(record, path, parser):
-    """Writes a record; where that fails, after an hour of training, prints it instead, and ends the command."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record) + "\n")
-    except OSError as error:
-        print(json.dumps(record))
-        parser.exit(1, f"The record above could not be written to {path} ({error.strerror}): save it from here.\n")

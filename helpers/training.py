@@ -78,7 +78,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
 
 
 def _identity(model, train, epochs, steps):
-    """What must be the same for a run to go on: a dict, good for JSON."""
+    """The properties that must be the same for a run to go on: a dict, good for JSON."""
     compiled = model.get_compile_config()
     _, labels = next(iter(train(0)))
     return {

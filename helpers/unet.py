@@ -46,14 +46,14 @@ def unet(input_shape, n_classes, filters=16, depth=4, stem=1):
         x = convolution(x, filters, stem, strides=stem, name="stem")
 
     skips = []
-    for level in range(depth):  # down: look, remember, halve
+    for level in range(depth):  # down: convolve, remember, halve
         x = two_convolutions(x, filters * 2**level, name=f"down{level}")
         skips.append(x)
         x = layers.MaxPooling2D(2, name=f"down{level}_halve")(x)
 
     x = two_convolutions(x, filters * 2**depth, name="bottom")
 
-    for level in reversed(range(depth)):  # up: double, recall, look again
+    for level in reversed(range(depth)):  # up: double, recall, convolve again
         x = layers.Conv2DTranspose(filters * 2**level, 2, strides=2, name=f"up{level}_double")(x)
         x = layers.Concatenate(name=f"up{level}_recall")([skips[level], x])
         x = two_convolutions(x, filters * 2**level, name=f"up{level}")

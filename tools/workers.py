@@ -38,7 +38,7 @@ with helpers.silence():
     import tensorflow as tf
 
 from helpers import metrics, pipeline, predict, runs, siftflow
-from helpers.engine import callbacks, checkpoints, hardware
+from helpers.engine import archive, callbacks, checkpoints, hardware
 from helpers.recipe import Recipe
 
 EXAMPLE = '{"cluster": {"worker": ["ant:2345", "bee:2345"]}, "task": {"type": "worker", "index": 0}}'
@@ -291,7 +291,7 @@ def main(arguments=None):
         "log": history,
         **scored(model, validation_set, None if given.no_test else dataset.load("test")),
     }
-    runs.write(record, out, parser)
+    archive.write_record(record, out, parser)
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")
 
 

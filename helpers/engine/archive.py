@@ -1,4 +1,4 @@
-"""A trained network in one small file: its weights, and a dict about it."""
+"""Files of a run: a trained network in one small file, with a dict about it, and the record in another."""
 
 import json
 import os
@@ -49,3 +49,13 @@ def read(path):
         raise ValueError(f"{path} is damaged ({error}): get it again from where the series comes from.") from error
     about = json.loads(str(arrays.pop("about")))
     return [arrays[number] for number in sorted(arrays)], about
+
+
+def write_record(record, path, parser):
+    """Writes a record; where that fails, after an hour of training, prints it instead, and ends the command."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record) + "\n")
+    except OSError as error:
+        print(json.dumps(record))
+        parser.exit(1, f"The record above could not be written to {path} ({error.strerror}): save it from here.\n")

@@ -90,7 +90,7 @@ class _Retry(Exception):
 
 
 class _Part:
-    """What has arrived so far: ``<path>.part``, and ``<path>.part.json``, which says which version of what it is."""
+    """The part of a file that has arrived: ``<path>.part``, and ``<path>.part.json``, which says of which version."""
 
     def __init__(self, path):
         self.file = path.with_name(path.name + ".part")
@@ -237,7 +237,7 @@ def progress_bar(items, what, show, total=None, **options):
 
 
 def _strong_version(headers):
-    """What `If-Range` may name: a strong ETag, else the date of the last change, else None."""
+    """The version that `If-Range` may name: a strong ETag, else the date of the last change, else None."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 

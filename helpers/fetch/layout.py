@@ -54,7 +54,7 @@ def locate_photographs(root):
     if place is None or not (place / SCENES_MARKER).exists():
         return place
     if place == Path(os.path.expanduser(root)):
-        raise SiftFlowError(f"{place} holds drawn scenes, not SiftFlow's photographs: name another folder.")
+        raise SiftFlowError(f"{place} holds synthetic scenes, not SiftFlow's photographs: name another folder.")
     return None
 
 

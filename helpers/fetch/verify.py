@@ -91,7 +91,7 @@ def _relative(kind, file, folders):
 
 
 def _fault(piece, file):
-    """What is wrong with `piece` in `file`, or None."""
+    """The fault of `piece` in `file`, in words, or None."""
     try:
         manifest.decoded(piece, archives.read_file(file))
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""For single lessons: checks of the exercises, small experiments, the clinic's cases, and their figures."""
+"""Single lessons use these: checks of the exercises, small experiments, the clinic's cases, and their figures."""

@@ -44,7 +44,7 @@ class Task(NamedTuple):
 
 
 def task(shrink=None):
-    """The drawn scenes of notebook 02 in four classes, every fourth of them held out.
+    """The synthetic scenes of notebook 02 in four classes, every fourth of them held out.
 
     Args:
         shrink: how labels get from 64x64 pixels to 32x32, a function of uint8 (n, row, col), 0-3 or 255: every second
@@ -63,7 +63,7 @@ def task(shrink=None):
 
 
 class Run(NamedTuple):
-    """What training left, for each seed.
+    """The result of training, for each seed.
 
     Attributes:
         losses: float (seed, epoch), the mean training loss.

@@ -88,7 +88,7 @@ class Case:
         return dataclasses.replace(self, data=dataclasses.replace(self.data, y=y))
 
     def loss(self, prediction):
-        """What the compiled loss says of a prediction for `x`, without penalties on weights: float."""
+        """The compiled loss of a prediction for `x`, without penalties on weights: float."""
         penalties = sum(float(ops.sum(penalty)) for penalty in self.model.losses)
         prediction = ops.convert_to_tensor(prediction)
         return float(self.model.compute_loss(self.x, self.data.y, prediction, self.data.weight)) - penalties

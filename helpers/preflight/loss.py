@@ -1,4 +1,4 @@
-"""What does the loss say to a perfect, an undecided, a constant and a wrong answer?"""
+"""Asks the loss what it says to a perfect, an undecided, a constant and a wrong answer."""
 
 import dataclasses
 

@@ -59,7 +59,7 @@ def problem(cause, symptom, **details):
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a check returns: its findings, in the order in which they are printed, and facts for later checks."""
+    """The result of a check: its findings, in the order in which they are printed, and facts for later checks."""
 
     findings: list
     facts: object = None

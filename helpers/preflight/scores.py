@@ -1,4 +1,4 @@
-"""What do the compiled metrics say to a perfect and to a wrong answer?"""
+"""Asks the compiled metrics what they say to a perfect and to a wrong answer."""
 
 import numpy as np
 from keras import ops
@@ -29,7 +29,7 @@ METRIC_STOPS = Cause(
 
 
 def _ask(case, prediction):
-    """What the metrics say of a prediction: {name: float}; or an error in words."""
+    """The metrics of a prediction: {name: float}; or an error in words."""
     try:
         case.model.reset_metrics()
         results = case.model.compute_metrics(case.x, case.data.y, ops.convert_to_tensor(prediction), case.data.weight)

@@ -43,7 +43,7 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
-    """What training takes, whichever the optimizer is.
+    """Holds all that training takes, whichever the optimizer is.
 
     Attributes:
         gives: "logits" or "probabilities", whichever the network gives.

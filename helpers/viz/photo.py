@@ -29,7 +29,7 @@ def figure(image, mask, confidence):
     """
     rows, cols = mask.shape
     down, across = (3, 1) if cols > 2.5 * rows else (1, 3)
-    # In inches. Places set by hand: no layout engine keeps pictures of any shape clear of a legend of any length.
+    # Places are set by hand, in inches: no layout engine keeps pictures of any shape clear of a legend of any length.
     high = max(0.35, 10 * rows / cols) if down > 1 else min(5.0, 3.6 * rows / cols)
     wide = 10.0 if down > 1 else max(2.5, high * cols / rows)
     title, gap, width = 0.35, 0.12, across * (wide + 0.12)

@@ -17,7 +17,7 @@ PALETTE = np.array(
 )  # fmt: skip
 VOID_COLOUR = (0, 0, 0)
 
-# For lines and for the few classes of a small example: the colours of Okabe and Ito, safe for colour-blind eyes.
+# Lines and the few classes of a small example have the colours of Okabe and Ito, safe for colour-blind eyes.
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072b2", "#d55e00", "#009e73"
 CLASS_COLOURS = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", ORANGE)
 LINES = (BLACK, ORANGE, BLUE, GREEN)  # of several runs in one panel, in this order

@@ -172,7 +172,10 @@ def judged(answer, matrix=MATRIX):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("style", [float, np.float32, np.float64, np.array, keras.ops.convert_to_tensor], ids=lambda style: style.__name__)
+STYLES = [float, np.float32, np.float64, np.array, keras.ops.convert_to_tensor]
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.__name__)
 def test_the_right_answer_in_any_style(style):
     assert judged(style(RIGHT)).startswith("Right")
 
