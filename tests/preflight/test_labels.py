@@ -161,6 +161,20 @@ def test_labels_that_are_all_thin_hide_no_void():
     assert "labels" not in [problem.check for problem in problems]
 
 
+def striped():
+    """Four classes in bands, with a line of class 0 above each: no class touches another to its left or right."""
+    y = np.zeros((2, 36, 36), "uint8")
+    for c in range(4):
+        y[:, 9 * c + 1 : 9 * c + 9] = c + 1
+    return (50 * y[..., None] + np.random.RandomState(0).randint(0, 30, (*y.shape, 3))).astype("uint8"), y
+
+
+@pytest.mark.parametrize("across", [False, True], ids=["lying", "standing"])
+def test_seams_are_found_in_both_directions(across):
+    x, y = (part.swapaxes(1, 2) if across else part for part in striped())
+    assert_found("labels", "Class 0 is in nearly every image, in thin seams around the others", any_size(5), (x, y))
+
+
 TURNED = {  # how the labels got lost: (what is said, the change)
     "transposed": ("transposed, rows for columns", lambda y: y.swapaxes(1, 2)),
     "upside down": ("upside down", lambda y: y[:, ::-1]),

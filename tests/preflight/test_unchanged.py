@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from helpers import losses, metrics
 from helpers.preflight import training
+from helpers.preflight.unchanged import Unchanged
 from support.preflight_models import batch, compiled, examine, frozen, network, norms, pictures, small
 
 
@@ -59,6 +60,22 @@ def test_nothing_is_changed_after_some_steps():
     assert " ".join(text.split()).count("in 40 steps") == 2
     assert_same(before, state(model))
     assert images == x.tobytes() + y.tobytes()
+
+
+def test_what_others_change_meanwhile_is_put_back():
+    """No check touches the optimizer or the scores for long; if one did, they too would be as before."""
+    model, x, y = with_dropout()
+    model.optimizer.build(model.trainable_variables)
+    model.compute_metrics(x, y, ops.zeros((8, 24, 24, 4)))
+    before = state(model)
+    with Unchanged(model) as unchanged:
+        for variable in [*model.variables, *model.optimizer.variables, *model.metrics_variables]:
+            variable.assign(variable + ops.ones_like(variable))
+        assert len([name for name, value in state(model).items() if value != before[name]]) > 20
+        unchanged.restore()
+        assert_same(before, state(model))
+        model.optimizer.iterations.assign(7)
+    assert_same(before, state(model))
 
 
 class Stops(keras.optimizers.SGD):
