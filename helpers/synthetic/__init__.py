@@ -1,1 +1,1 @@
-"""How synthetic scenes are painted: a canvas, surfaces, things, buildings, and the eight kinds of landscape."""
+"""This room paints synthetic scenes: a canvas, surfaces, things, buildings, and the eight kinds of landscape."""

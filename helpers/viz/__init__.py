@@ -1,1 +1,1 @@
-"""Pictures: tensors, masks, curves and photos, the view of a run, sliders, and the one palette they share."""
+"""This room draws all pictures: tensors, masks, curves and photos, the view of a run, sliders, in one palette."""

@@ -1,4 +1,4 @@
-"""Pictures that follow sliders: core ipywidgets only (7.7 and 8), all of which answer the keyboard."""
+"""Lets a picture follow sliders and buttons: core ipywidgets only (7.7 and 8), all of which answer the keyboard."""
 
 import functools
 import threading
@@ -9,8 +9,10 @@ from helpers.viz import draw
 
 
 def in_turn(handler):
-    """The handler of a widget's event, such that it runs in the main thread, after the cell that is running there:
-    neither pyplot nor Keras is made for two threads at a time."""
+    """Wraps the handler of a widget's event: it runs in the main thread, after the cell that is running there.
+
+    Neither pyplot nor Keras is made for two threads at a time.
+    """
 
     @functools.wraps(handler)
     def called(*arguments):
@@ -25,7 +27,7 @@ def in_turn(handler):
 
 
 def explore(figure_of, **controls):
-    """A picture beside the controls that change it.
+    """Puts a picture beside the controls that change it.
 
     Args:
         figure_of: a function of the controls' values, by name, that returns a Matplotlib figure.
@@ -53,17 +55,17 @@ def explore(figure_of, **controls):
 
 
 def whole(low, high, start):
-    """A slider over whole numbers."""
+    """Makes a slider over whole numbers."""
     return widgets.IntSlider(start, low, high, layout=_WIDTH)
 
 
 def number(low, high, start, step=0.25):
-    """A slider over numbers."""
+    """Makes a slider over numbers."""
     return widgets.FloatSlider(start, min=low, max=high, step=step, readout_format=".2f", layout=_WIDTH)
 
 
 def choice(*options):
-    """Buttons of which one is pressed; the first to begin with."""
+    """Makes buttons of which one is pressed; the first to begin with."""
     return widgets.ToggleButtons(options=options, layout=widgets.Layout(width="max-content"))
 
 

@@ -27,7 +27,7 @@ def show(figure, alt):
 
 
 def picture(data, alt):
-    """The bytes of a PNG as something that a notebook displays, with a text for those who cannot see it."""
+    """Makes the bytes of a PNG into what a notebook displays, with a text for those who cannot see it."""
     from IPython import display
 
     return display.Image(data, format="png", metadata={"alt": alt})  # Colab's IPython 7 has no argument alt
@@ -43,9 +43,9 @@ def movie(gif, alt):
 
 
 def png(figure, crop=True, small=True):
-    """The bytes of a figure as PNG.
+    """Returns the bytes of a figure as PNG, and closes it.
 
-    The figure is closed, so that nothing displays it a second time. `crop` fits the picture to what is drawn, which
+    Nothing displays a closed figure a second time. `crop` fits the picture to what is drawn, which
     takes as long again. `small` makes it 256 colours, a third of the size, to the same eye; the classes' are exact.
     """
     full, reduced = io.BytesIO(), io.BytesIO()
@@ -64,7 +64,7 @@ def png(figure, crop=True, small=True):
 
 
 def colours(mask):
-    """A mask in colours: uint8 (row, col) -> uint8 (row, col, RGB)."""
+    """Colours a mask, uint8 (row, col) -> uint8 (row, col, RGB); raises ValueError where a value is no class."""
     mask = np.asarray(mask)
     known = ((mask >= 0) & (mask < N_CLASSES) & (mask == np.floor(mask))) | (mask == VOID)
     if mask.ndim != 2 or not known.all():
@@ -76,7 +76,7 @@ def colours(mask):
 
 
 def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01)):
-    """A legend, its top at a point of the figure, of the classes in these masks, those with most pixels first."""
+    """Draws a legend, its top at a point of the figure, of the classes in these masks, those with most pixels first."""
     counts = np.bincount(np.concatenate([np.asarray(mask).ravel() for mask in masks]), minlength=256)
     order = np.argsort(-counts[:N_CLASSES], kind="stable")
     handles = [Patch(color=PALETTE[c] / 255, label=CLASS_NAMES[c]) for c in order[:most] if counts[c]]
@@ -89,7 +89,7 @@ def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01)):
 
 
 def rows(columns, titles, notes=None, width=2.2):
-    """A grid of pictures with a legend: column by column, each column a list of images or masks.
+    """Draws a grid of pictures with a legend: column by column, each column a list of images or masks.
 
     Args:
         columns: lists of equal length of images uint8 (row, col, RGB) and masks uint8 (row, col).
@@ -111,7 +111,7 @@ def rows(columns, titles, notes=None, width=2.2):
 
 
 def plain(axis):
-    """An axis without ticks and frame, for a picture."""
+    """Takes ticks and frame off an axis, for a picture; returns the axis."""
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
@@ -119,7 +119,7 @@ def plain(axis):
 
 
 def bars(values, title, unit="%", log=False, against=None):
-    """One horizontal bar per class in the class's colour, largest on top; classes with NaN are left out.
+    """Draws one horizontal bar per class in the class's colour, largest on top; classes with NaN are left out.
 
     Args:
         values: (class,), in `unit`.
@@ -143,7 +143,7 @@ def bars(values, title, unit="%", log=False, against=None):
 
 
 def u_shape(model):
-    """The network as its paper draws it: a block per level, as high as the map is, as wide as it has channels.
+    """Draws the network as its paper does: a block per level, as high as the map is, as wide as it has channels.
 
     Reads the blocks `down0` … `bottom` … `up0` of a model that `helpers.unet` made.
     """

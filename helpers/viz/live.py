@@ -217,7 +217,7 @@ def film_strip(view, epochs=None):
 
 
 def scrubber(view):
-    """A slider and a play button over the epochs of a run: an ipywidget for a live notebook."""
+    """Makes an ipywidget: a slider and a play button over the epochs of a run, for a live notebook."""
     import ipywidgets as widgets
 
     last = len(view.masks) - 1

@@ -1,4 +1,4 @@
-"""What the tests of pictures share: no figure stays open, and what a notebook would display is kept."""
+"""The tests of pictures share this: no figure stays open, and what a notebook would display is kept."""
 
 import IPython.display
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ def closed_figures():
 
 @pytest.fixture
 def displayed(monkeypatch):
-    """What would appear in a notebook: the objects displayed and the updates of their handles."""
+    """Keeps what would appear in a notebook: the objects displayed and the updates of their handles."""
     shown = []
 
     class Handle:

@@ -39,7 +39,7 @@ def test_a_picture_follows_its_controls():
 
 
 def test_only_core_widgets():
-    """Those that ipywidgets 7.7 has, too, and that answer the keyboard."""
+    """All are in ipywidgets 7.7, too, and answer the keyboard."""
     for control in (controls.whole(0, 1, 0), controls.number(0, 1, 0), controls.choice("a")):
         assert type(control).__module__.startswith("ipywidgets.") and isinstance(control, ipywidgets.ValueWidget)
 

@@ -90,7 +90,7 @@ def test_paths_and_bytes_of_every_style(tmp_path, monkeypatch):
         assert np.array_equal(photo_file.read(source), QUARTERS)
 
 
-# What is stored when a camera is held so, from EXIF's own words: where the photo has its row 0 and its column 0.
+# A camera that is held so stores this; the comments say, in EXIF's words, where the photo has its row 0 and column 0.
 HELD = {
     1: lambda p: p,  # top, left
     2: lambda p: p[:, ::-1],  # top, right
