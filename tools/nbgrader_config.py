@@ -10,7 +10,7 @@ from nbgrader.preprocessors import GetGrades
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "per-pixel"
 
-# Marking runs every cell of a notebook: with few steps, on drawn scenes, in this environment's Python.
+# Marking runs every cell of a notebook: with few steps, on synthetic scenes, in this environment's Python.
 os.environ["SERIES_PACE"] = "fast"
 os.environ["SERIES_DATA"] = "scenes"
 os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"

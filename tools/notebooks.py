@@ -3,7 +3,7 @@
     python tools/notebooks.py run               executed copies in build/notebooks/, pages in build/html/
     python tools/notebooks.py execute           re-run and save the committed notebooks whose code or helpers changed
 
-Both run each notebook from its own folder, in this Python, on the drawn scenes (`SERIES_DATA=scenes`), and respect
+Both run each notebook from its own folder, in this Python, on the synthetic scenes (`SERIES_DATA=scenes`), and respect
 `SERIES_PACE`. `run` never touches the committed files, and draws on another data set where `SERIES_DATA` says so.
 """
 

@@ -87,6 +87,7 @@ def project(tmp_path_factory):
     return made
 
 
+@pytest.mark.alone
 def test_complete_is_recognised_at_once(project):
     start = time.perf_counter()
     project.assert_complete()
