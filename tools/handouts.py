@@ -36,9 +36,7 @@ import imports
 import notebooks
 
 ROOT = notebooks.ROOT
-# Every notebook needs these beside it, and the helpers that it imports; 06 also the trained network, a photo, records.
-NEEDED = ("data/README.md", "LICENSE")
-NEEDED_BY = {"06_unet_on_siftflow": ("data/checkpoints/*", "data/photos/*", "results/*.json")}
+NEEDED = ("data/README.md", "LICENSE")  # by every notebook, beside what it imports
 PIECE = 4_000_000  # characters in one cell: Jupyter takes no message of more than 10 MB
 PAPER = Path(__file__).with_name("handouts.css")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -136,7 +134,6 @@ def needed(name=None):
     names = [name] if name else [path.stem for path in sorted((ROOT / "notebooks").glob("0*.ipynb"))]
     found = {path.relative_to(ROOT) for pattern in NEEDED for path in ROOT.glob(pattern)}
     for each in names:
-        found |= {path.relative_to(ROOT) for pattern in NEEDED_BY.get(each, ()) for path in ROOT.glob(pattern)}
         found |= set(imports.files(nbformat.read(ROOT / "notebooks" / f"{each}.ipynb", as_version=4)))
     return sorted(found)
 

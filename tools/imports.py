@@ -15,8 +15,12 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-# Files that lie beside a module and that it reads.
-DATA = {"helpers/fetch/manifest.py": ("helpers/fetch/siftflow.tsv",)}
+# Files that a module reads.
+DATA = {
+    "helpers/fetch/manifest.py": ("helpers/fetch/siftflow.tsv",),
+    "helpers/runs.py": ("data/checkpoints/*", "results/*.json"),
+    "helpers/viz/photo.py": ("data/photos/*",),
+}
 
 
 def files(nb, root=ROOT):
@@ -34,8 +38,8 @@ def files(nb, root=ROOT):
         path = new.pop()
         found.add(path)
         new |= set(_imported((root / path).read_text(encoding="utf-8"), root, path)) - found
-    found |= {Path(name) for path in found for name in DATA.get(path.as_posix(), ())}
-    return sorted(found)
+    data = [pattern for path in found for pattern in DATA.get(path.as_posix(), ())]
+    return sorted(found | {path.relative_to(root) for pattern in data for path in root.glob(pattern)})
 
 
 def _imported(code, root, of=None):
@@ -70,7 +74,7 @@ def _files_of(name, root):
 
 
 def fingerprint(paths, root=ROOT):
-    """A hash over files that changes when what they do does: comments, docstrings and empty lines do not count."""
+    """A hash over files that changes when what they do does: comments and docstrings do not count."""
     digest = hashlib.sha256()
     for path in paths:
         data = (root / path).read_bytes()
@@ -79,17 +83,18 @@ def fingerprint(paths, root=ROOT):
 
 
 def _bare(source):
-    """Python code (bytes) without comments, docstrings and empty lines."""
+    """Python code (bytes) without comments and docstrings, and without the lines that held nothing else."""
     lines = source.decode().splitlines()
     for token in tokenize.tokenize(io.BytesIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, col = token.start
-            lines[row - 1] = lines[row - 1][:col]
+            lines[row - 1] = lines[row - 1][:col].rstrip() or None
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            first, last = node.body[0].lineno, node.body[0].end_lineno
-            lines[first - 1 : last] = [""] * (last - first + 1)
-    return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
+            first, last = node.body[0].lineno - 1, node.body[0].end_lineno
+            if not lines[first][: node.body[0].col_offset].strip():  # it does not share its line with a def
+                lines[first:last] = [None] * (last - first)
+    return "\n".join(line for line in lines if line is not None).encode()
 
 
 if __name__ == "__main__":

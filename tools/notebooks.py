@@ -77,8 +77,16 @@ def stale(nb):
     if series.get("sources_sha256") != sources(nb):
         return "its code changed since it was run"
     if series.get("helpers_sha256") != imports.fingerprint(imports.files(nb)):
-        return "the helpers that it imports changed since it was run"
+        return "the helpers that it imports, or the data they read, changed since it was run"
+    if series.get("outputs_sha256") != outputs(nb):
+        return "its outputs are not those of its run"
     return ""
+
+
+def outputs(nb):
+    """Hash of what the code cells show, so that an output changed by hand is noticed."""
+    shown = [cell.outputs for cell in nb.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
 
 def title(nb, name):
@@ -342,6 +350,7 @@ def save(paths, build, everything):
         nb.metadata.pop("widgets", None)
         nb.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
         nb.metadata.get("language_info", {}).pop("version", None)  # differs from machine to machine
+        series["outputs_sha256"] = outputs(nb)
         nb.metadata["series"] = series  # by which a changed notebook, or one of other helpers, is known
         nbformat.validate(nb)
         nbformat.write(nb, path)

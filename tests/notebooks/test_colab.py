@@ -15,6 +15,8 @@ import exercises
 import handouts
 import notebooks
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [path.stem for path in sorted((ROOT / "notebooks").glob("0*.ipynb"))]
 
@@ -67,7 +69,6 @@ def test_the_packages_are_colabs(colab_python):
     assert process.stdout.strip() == "None", "helpers must not be installed there"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_one_file_notebook_runs_where_nothing_of_ours_is(colab_python, name, tmp_path):
     """From an empty folder, with the same pictures in the same cells as the committed notebook, and no warning."""
@@ -87,7 +88,6 @@ WRONG = {
 }
 
 
-@pytest.mark.slow
 def test_lab_1_in_the_student_folder_with_wrong_answers(colab_python, tmp_path):
     """A student who has only the handout folder, and answers wrongly, comes to the end all the same."""
     build = [sys.executable, "tools/handouts.py", "--no-pdf", "--build", tmp_path / "made"]

@@ -9,6 +9,8 @@ from scipy.optimize import linprog
 
 from support import running
 
+pytestmark = pytest.mark.slow
+
 NAME = "01_per_pixel_softmax"
 PRINTED_CLASSES = np.array([1, 1, 0, 1, 1, 0, 1, 0, 1])  # as posted, row by row
 

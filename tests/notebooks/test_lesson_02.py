@@ -8,6 +8,8 @@ import pytest
 
 from support import running
 
+pytestmark = pytest.mark.slow
+
 NAME = "02_reshape_vs_permute"
 
 

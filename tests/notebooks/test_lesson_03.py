@@ -9,6 +9,8 @@ import pytest
 from helpers.lessons import experiments
 from support import running
 
+pytestmark = pytest.mark.slow
+
 NAME = "03_weighted_cross_entropy"
 
 
@@ -120,7 +122,6 @@ def test_a_clipped_pixel_is_lost_and_one_from_logits_is_not(lesson):
     assert slopes[0] == [pytest.approx(-1, abs=0.01)] * 2
 
 
-@pytest.mark.slow
 def test_the_suspects_at_full_pace(monkeypatch):
     """Claim D2, as the figure shows it."""
     v, _ = running.run(NAME, monkeypatch, upto="suspects", SERIES_PACE="full")

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from support import running
 
+pytestmark = pytest.mark.slow
+
 NAME = "04_dice_loss"
 
 

@@ -11,6 +11,8 @@ from helpers.lessons import check, clinic, experiments, figures
 from helpers.preflight import preflight
 from support import running
 
+pytestmark = pytest.mark.slow
+
 NAME = "05_why_it_does_not_learn"
 FOUND = {"A": "axes", "B": "labels", "C": "loss", "D": "scores", "E": "loss"}
 

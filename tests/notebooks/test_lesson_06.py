@@ -16,6 +16,8 @@ import helpers
 from helpers import metrics, scenes, siftflow
 from support import running
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,7 +43,6 @@ def test_every_floor_is_far_below(table):
         assert table["U-Net"][4] >= baseline[4] + 15
 
 
-@pytest.mark.slow
 def test_colour_and_row_do_not_solve_the_scenes(table):
     """A random forest on a pixel's red, green, blue and row, grown on 300,000 of them, stays 15 points behind."""
     data = scenes.make(siftflow.data_folder() / "scenes" / "full", train=480, test=80)
@@ -119,7 +120,6 @@ def test_without_a_gpu_it_does_not_touch_the_net(data_cell):
     assert "siftflow.get()" in said and "draws scenes" in said
 
 
-@pytest.mark.slow
 def test_it_takes_the_photographs_where_they_are(siftflow_root, tmp_path):
     env = {**os.environ, "SERIES_DATA": "auto", "SERIES_PACE": "fast", "SIFTFLOW_DIR": str(siftflow_root)}
     command = [sys.executable, "tools/notebooks.py", "run", "--only", "06", "--build", str(tmp_path)]

@@ -101,6 +101,7 @@ def test_the_feed_is_timed_over_all_batches():
     assert 0.5 < bench_training.feed_rate(slow(), 10) / (bench_training.BATCH * 100) < 1
 
 
+@pytest.mark.slow
 def test_a_report_of_a_tiny_network(tmp_path, monkeypatch):
     """Every line of the table, on 32x32 images."""
     dataset = scenes.make(tmp_path / "set", train=bench_training.BATCH + 4, test=1, size=32)

@@ -31,6 +31,8 @@ version = "1"
 BACKEND = """
 import os, zipfile
 
+pytestmark = pytest.mark.slow
+
 def build_editable(folder, config_settings=None, metadata_directory=None):
     needs = "".join("Requires-Dist: " + line for line in open("requirements.txt"))
     files = {

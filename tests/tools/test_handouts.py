@@ -16,6 +16,8 @@ import exercises
 import handouts
 import notebooks
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 NAMES = [path.stem for path in PATHS]

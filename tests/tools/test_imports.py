@@ -103,11 +103,14 @@ def test_only_what_a_notebook_imports_makes_it_stale(tmp_path):
         (lambda code: code + "\n# a remark\n", False),
         (lambda code: code.replace("Says it.", "Says it well."), False),
         (lambda code: code.replace("return x", "return x  # as it is"), False),
-        (lambda code: code.replace("\n\n", "\n\n\n"), False),
+        (lambda code: code.replace("# a list", "# the list"), False),
+        (lambda code: code.replace("one\n\ntwo", "one\ntwo"), True),
+        (lambda code: code.replace("def g(): ", "def h(): "), True),
     ],
 )
 def test_what_counts_as_a_change(tmp_path, change, counts):
-    code = '"""A module."""\n\ndef f(x, y=\'text\'):\n    """Says it.\n\n    At length.\n    """\n    return x\n'
+    code = '"""A module."""\n\ndef f(x, y=\'text\'):\n    """Says it.\n\n    At length.\n    """\n    return x\n\n'
+    code += '# a list\nLIST = """one\n\ntwo"""\ndef g(): "It shares its line."\n'
     file = tmp_path / "helpers" / "f.py"
     file.parent.mkdir()
     file.write_text(code)
@@ -119,9 +122,12 @@ def test_what_counts_as_a_change(tmp_path, change, counts):
 
 def test_a_notebook_is_stale_when_its_code_or_a_helper_has_changed(monkeypatch):
     nb = nbformat.read(PATHS[0], as_version=4)
-    nb.metadata.series["helpers_sha256"] = imports.fingerprint(imports.files(nb))
-    nb.metadata.series["sources_sha256"] = notebooks.sources(nb)
+    hashes = {"helpers_sha256": imports.fingerprint(imports.files(nb)), "sources_sha256": notebooks.sources(nb)}
+    nb.metadata.series.update(hashes, outputs_sha256=notebooks.outputs(nb))
     assert notebooks.stale(nb) == ""
+    changed = copy.deepcopy(nb)
+    next(cell for cell in changed.cells if cell.cell_type == "code" and cell.outputs).outputs.clear()
+    assert "its outputs are not those of its run" in notebooks.stale(changed)
     changed = copy.deepcopy(nb)
     changed.cells[-1 if changed.cells[-1].cell_type == "code" else 1].source += "\n1"
     assert "its code changed" in notebooks.stale(changed)

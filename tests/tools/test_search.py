@@ -14,6 +14,8 @@ from helpers.engine.muon import Muon
 from helpers.recipe import Recipe
 from test_runs import data  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 TINY = ["size=16", "filters=2", "depth=2", "batch=4", "epochs=2", "precision=float32"]
 
 

@@ -20,6 +20,7 @@ from helpers import metrics, pipeline, siftflow
 from helpers.recipe import Recipe
 from support.small_data import write_set
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(size=16, filters=2, depth=1, batch=8, epochs=3, balance=0.3)
 STEPS = 2  # an epoch has
