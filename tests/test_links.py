@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -77,8 +78,9 @@ def test_paths_in_the_text_exist(path):
 
 def test_that_a_broken_link_would_be_found(tmp_path, monkeypatch):
     page = Path("page.md")
-    monkeypatch.setattr("test_links.ROOT", tmp_path)
-    monkeypatch.setattr("test_links.FILES", [page])
+    this = sys.modules[__name__]
+    monkeypatch.setattr(this, "ROOT", tmp_path)
+    monkeypatch.setattr(this, "FILES", [page])
     for text in ("[x](missing.md)", "[x](#nowhere)", "![x](docs/missing.png)", '<img src="gone.png">', "[x](http://a)"):
         (tmp_path / page).write_text(f"# Here\n\n{text}\n")
         with pytest.raises(AssertionError):

@@ -551,6 +551,7 @@ print(result)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["equal", "unequal"])
 @every_loss
 def test_two_replicas_equal_one_device(replicas, name, data):
@@ -630,6 +631,7 @@ assert not [name for name in sys.modules if name.split(".")[0] == "tensorflow"]
 JAX_SEEDS = (29, 33)  # void, and classes absent among 7 and among 33; one without smoothing, one with wide logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", JAX_SEEDS)
 @every_loss
 def test_same_on_jax(on_jax, name, seed):

@@ -102,6 +102,7 @@ def test_real_mean_colour_of_training_images(real):
     assert np.allclose(total / (2486 * 256 * 256), (108.354, 115.293, 114.587), rtol=0, atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_committed_frequencies_are_the_photographs(real):
     from helpers import siftflow
 
@@ -419,16 +420,6 @@ def test_opening_reads_no_pixels(root):
 
 
 # ---- the command, and what an import takes in -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("module", ["siftflow", "training"])
-def test_an_import_takes_in_no_downloader(module):
-    code = f"import sys, helpers.{module}; print(*sys.modules)"
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    downloaders = {"tqdm", "filelock", "helpers.fetch.download", "helpers.fetch.sources", "helpers.fetch.filling"}
-    downloaders |= {"requests"} if module == "siftflow" else set()  # TensorFlow may bring requests along itself
-    assert not downloaders & set(ran.stdout.split())
 
 
 @pytest.mark.parametrize("module", ["getting", "command", "filling", "verify", "cache", "labelmaps"])

@@ -83,14 +83,14 @@ def instructor(nb, notes):
     return nb
 
 
-def standalone(nb, name):
+def standalone(nb):
     """The student edition with helpers, and whatever else it needs, in cells of their own before the set-up."""
     nb = student(nb)
     at = nb.cells.index(exercises.cell(nb, "setup"))
     metadata = {"tags": ["carried"], "jupyter": {"source_hidden": True}, "cellView": "form"}  # folded in Jupyter, Colab
     nb.cells[at:at] = [
         nbformat.v4.new_code_cell(source, id=f"carried-{number}", metadata=metadata)
-        for number, source in enumerate(_unpacking(_archive(name)))
+        for number, source in enumerate(_unpacking(_archive(nb)))
     ]
     return nb
 
@@ -129,20 +129,18 @@ def read_notes(path):
 # ---- what comes along
 
 
-def needed(name=None):
-    """The files that a notebook needs beside it, or all notebooks: paths from the root, sorted."""
-    names = [name] if name else [path.stem for path in sorted((ROOT / "notebooks").glob("0*.ipynb"))]
+def needed(*nbs):
+    """The files that these notebooks need beside them, or all committed ones: paths from the root, sorted."""
+    nbs = nbs or [nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("0*.ipynb"))]
     found = {path.relative_to(ROOT) for pattern in NEEDED for path in ROOT.glob(pattern)}
-    for each in names:
-        found |= set(imports.files(nbformat.read(ROOT / "notebooks" / f"{each}.ipynb", as_version=4)))
-    return sorted(found)
+    return sorted(found.union(*map(imports.files, nbs)))
 
 
-def _archive(name):
+def _archive(nb):
     """The bytes of a zip archive of them, always the same for the same files."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for path in needed(name):
+        for path in needed(nb):
             entry = zipfile.ZipInfo(path.as_posix())  # dated 1980
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_STORED if path.suffix in (".npz", ".jpg") else zipfile.ZIP_LZMA
@@ -226,7 +224,7 @@ def build(paths, out, browser):
         name, nb = path.stem, nbformat.read(path, as_version=4)
         if why := notebooks.stale(nb):
             raise notebooks.Stopped(f"{path.name} is out of date, {why}: `make execute`, then again.")
-        carrying = standalone(nb, name)
+        carrying = standalone(nb)
         tests = grading.read_tests(ROOT / "tools" / "hidden_tests" / f"{name}.py")
         editions = {
             "student": student(nb),

@@ -78,6 +78,7 @@ def test_it_ends_with_the_same_bits_and_the_whole_history(uninterrupted, tmp_pat
     assert "4 of 4 epochs" in watch.headline()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_in_half_precision_too(policy, tmp_path):
     """float16 has a loss scale besides, which belongs to the optimizer's state."""
@@ -199,6 +200,7 @@ def without_history(path):
 DAMAGES = [truncated, empty, flipped, without_history]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, uninterrupted, tmp_path, capsys):
     path = tmp_path / "run.keras"
@@ -225,6 +227,7 @@ def test_with_both_damaged_it_starts_anew_and_says_so(uninterrupted, tmp_path, c
     assert equal(model.get_weights(), uninterrupted[0].get_weights())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 2000, 20000])
 def test_a_full_disk_costs_the_checkpoint_not_the_run(size, uninterrupted, tmp_path, capsys):
     """Files can only grow to `size` bytes while the third epoch is saved: Python and HDF5 fail as on a full disk."""
@@ -279,6 +282,7 @@ np.savez(path.with_name("end.npz"), *[v.numpy() for v in (*model.variables, *mod
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_point_it_ends_with_the_same_bits(uninterrupted, tmp_path):
     path, here = tmp_path / "run.keras", Path(__file__).resolve().parent
 
@@ -334,6 +338,7 @@ print("well")
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one_device_and_go_on_from_a_checkpoint(tmp_path):
     here = Path(__file__).resolve().parent
     command = [sys.executable, "-c", REPLICAS, tmp_path / "run.keras", here, here.parent]

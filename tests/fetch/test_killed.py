@@ -82,6 +82,7 @@ print(n)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["unpacking", "repair"])
 def test_sigkill_before_each_change_to_the_disk(tmp_path, monkeypatch, three, server, faults, state):
     """Whichever step is the last: the old state or the new, what has arrived stays, and the next call goes on."""

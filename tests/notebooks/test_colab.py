@@ -74,7 +74,7 @@ def test_a_one_file_notebook_runs_where_nothing_of_ours_is(colab_python, name, t
     """From an empty folder, with the same pictures in the same cells as the committed notebook, and no warning."""
     empty = tmp_path / "downloads"
     empty.mkdir()
-    nbformat.write(handouts.standalone(committed(name), name), empty / f"{name}.ipynb")
+    nbformat.write(handouts.standalone(committed(name)), empty / f"{name}.ipynb")
     run(colab_python, empty, tmp_path / "build")
     nb = nbformat.read(tmp_path / "build" / "notebooks" / f"{name}.ipynb", as_version=4)
     found = {cell_id: kinds for cell_id, kinds in shown(nb).items() if not cell_id.startswith("carried")}

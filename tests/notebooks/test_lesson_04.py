@@ -17,7 +17,7 @@ NAME = "04_dice_loss"
 @pytest.fixture(scope="module")
 def lesson():
     with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch, without=("race-figure",))
+        yield running.run(NAME, patch)
 
 
 def test_dice_by_hand_is_keras_and_ours(lesson):

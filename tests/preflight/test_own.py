@@ -1,11 +1,15 @@
 """preflight and the series' own scenes, network, losses, scores and recipe: nothing is said against them."""
 
+import pytest
+
 from helpers import metrics, scenes, siftflow
 from helpers.lessons import experiments
 from helpers.preflight import training
 from helpers.recipe import Recipe
 from helpers.unet import unet
 from support.preflight_models import assert_healthy, compiled
+
+pytestmark = pytest.mark.slow
 
 
 def test_nothing_is_said_against_the_series_own_network_and_scenes():

@@ -15,12 +15,11 @@ import notebooks
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
-def run(name, monkeypatch, upto=None, without=(), **environment):
+def run(name, monkeypatch, upto=None, **environment):
     """Executes the code cells of a notebook, in its folder, at fast pace.
 
     Args:
         upto: the id of the last cell to run; None for all.
-        without: ids of cells to leave out.
         environment: variables to set, such as ``SERIES_PACE="full"``.
 
     Returns:
@@ -33,7 +32,7 @@ def run(name, monkeypatch, upto=None, without=(), **environment):
         for variable, value in settings.items():
             monkeypatch.setenv(variable, value)
         for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
-            if cell.cell_type == "code" and cell.id not in without:
+            if cell.cell_type == "code":
                 with contextlib.redirect_stdout(io.StringIO()) as out:
                     exec(compile(cell.source, f"{name}:{cell.id}", "exec"), variables)
                 printed[cell.id] = out.getvalue()

@@ -112,14 +112,14 @@ def test_standalone(built, name, tmp_path, monkeypatch):
     (folder,) = tmp_path.iterdir()
     assert sys.path[0] == str(folder)
     unpacked = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-    assert unpacked == set(handouts.needed(name)) and Path("helpers/unet.py") in unpacked
+    assert unpacked == set(handouts.needed(committed(name))) and Path("helpers/__init__.py") in unpacked
     assert all(filecmp.cmp(ROOT / path, folder / path, shallow=False) for path in unpacked)
 
 
 def test_the_trained_network_is_carried_where_it_is_used():
     for name in NAMES:
         uses = "runs.pretrained(" in text(committed(name))
-        assert (Path("data/checkpoints/siftflow_cpu.npz") in handouts.needed(name)) == uses
+        assert (Path("data/checkpoints/siftflow_cpu.npz") in handouts.needed(committed(name))) == uses
 
 
 def test_nbgrader(built, name):
@@ -154,7 +154,7 @@ def test_badges_and_addresses_stay_behind(tmp_path):
     nb = committed("01_per_pixel_softmax")
     badges.in_notebook(nb, "01_per_pixel_softmax", "someone/per-pixel@main")
     assert "someone" in text(nb)
-    for made in (handouts.student(nb), handouts.instructor(nb, {"": ""}), handouts.standalone(nb, "01")):
+    for made in (handouts.student(nb), handouts.instructor(nb, {"": ""}), handouts.standalone(nb)):
         assert "someone" not in text(made)
 
 
@@ -190,7 +190,7 @@ def test_a_notebook_that_was_changed_and_not_run_is_refused(tmp_path):
     code(nb)[-1].source += "\n# another"
     path = tmp_path / "01_per_pixel_softmax.ipynb"
     nbformat.write(nb, path)
-    with pytest.raises(notebooks.Stopped, match="01_per_pixel_softmax.ipynb changed since it was run: `make execute`"):
+    with pytest.raises(notebooks.Stopped, match="01_per_pixel_softmax.ipynb is out of date, its code .*: `make"):
         handouts.build([path], tmp_path / "build", None)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import search
-from helpers import predict, siftflow, training
+from helpers import predict, siftflow
 from helpers.engine.muon import Muon
 from helpers.recipe import Recipe
 from test_runs import data  # noqa: F401
@@ -47,7 +47,7 @@ def test_what_was_trained_once_is_not_trained_again(data, tmp_path, monkeypatch)
 
 def test_the_averages_are_scored_where_there_are_any(data, tmp_path, monkeypatch):  # noqa: F811
     scored, evaluate = [], predict.evaluate
-    monkeypatch.setattr(training, "evaluate", lambda model, *a, **k: scored.append(model) or evaluate(model, *a, **k))
+    monkeypatch.setattr(predict, "evaluate", lambda model, *a, **k: scored.append(model) or evaluate(model, *a, **k))
     experiment(data, tmp_path, "average=0.9")
     model = scored[-1]
     averages = model.optimizer._model_variables_moving_average
