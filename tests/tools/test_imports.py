@@ -100,7 +100,7 @@ def test_only_what_a_notebook_imports_makes_it_stale(tmp_path):
         (lambda code: code.replace("return x", "return x + 1"), True),
         (lambda code: code.replace("'text'", "'# no comment'"), True),
         (lambda code: code.replace("return x", "if x:\n        return x"), True),
-        (lambda code: code + "\n# a remark\n", False),
+        (lambda code: code + "# a remark\n", False),
         (lambda code: code.replace("Says it.", "Says it well."), False),
         (lambda code: code.replace("return x", "return x  # as it is"), False),
         (lambda code: code.replace("# a list", "# the list"), False),
