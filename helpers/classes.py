@@ -16,7 +16,7 @@ CLASS_NAMES = (
 N_CLASSES = len(CLASS_NAMES)
 VOID = 255  # the label of a pixel nobody labelled
 
-# Pixels of each class in the 2,488 training photographs, as `SiftFlow(root).pixel_counts("train")` counts them.
+# Pixels of each class in the training photographs, as `SiftFlow(root).pixel_counts("train")` counts them.
 TRAIN_PIXELS = np.array(
     [
         132587, 166403, 2266, 54245, 313633, 29977596, 31778, 1850649, 6490, 135123, 633103,

@@ -1,4 +1,4 @@
-"""Losses for per-pixel classification, from logits, blind to void.
+"""These losses compare logits with the class of every pixel, and leave void pixels out.
 
 All take labels (batch, row, col) of whole numbers, 0 … C-1 or 255 for void, and logits (batch, row, col, C): no one-hot
 masks, no softmax in the model. A void pixel (of finite logits) adds nothing to the value and gets a gradient of exactly
@@ -31,7 +31,7 @@ class _PixelLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """The loss of a batch: float32 (1, 1, 1)."""
-        return ops.reshape(self.of(Pixels(y_true, y_pred)), (1, 1, 1))  # Keras shares only arrays out among replicas
+        return ops.reshape(self.of(Pixels(y_true, y_pred)), (1, 1, 1))  # Keras shares only arrays among replicas
 
 
 @keras.saving.register_keras_serializable(package="per_pixel")

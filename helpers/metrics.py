@@ -1,4 +1,4 @@
-"""One confusion matrix, and the field's four scores read off it.
+"""This file counts one confusion matrix, and reads the field's four scores off it.
 
 Definitions as in Long, Shelhamer and Darrell, "Fully Convolutional Networks" (CVPR 2015), section 5, with n[i, j] the
 number of pixels of true class i predicted as j. Void pixels are not counted anywhere.
@@ -16,7 +16,7 @@ class ConfusionMatrix(keras.metrics.Metric):
     """Counts pixels by true class (rows) and predicted class (columns): int64 (class, class).
 
     Updated with labels (batch, row, col) of 0 … n_classes-1 or 255 for void, and logits or probabilities
-    (batch, row, col, class). A pixel's prediction is its argmax. Exact at any number of pixels.
+    (batch, row, col, class). A pixel's prediction is its argmax. Counts are exact, however many pixels there are.
     """
 
     def __init__(self, n_classes, name="confusion", **kwargs):

@@ -1,7 +1,7 @@
-"""From a data set to batches: hold out validation images, shuffle, crop, mirror, jitter the light, resize.
+"""Makes batches of a data set: holds out validation images, shuffles, crops, resizes, mirrors and jitters the light.
 
-Images and labels stay uint8 until the last moment. The random numbers of every crop, mirror and jitter depend only on
-the seed and on the image's place in the stream: the same seed gives the same batches, from any epoch on.
+Images and labels stay uint8 until they are put into a batch. The random numbers of every crop, mirror and jitter
+depend only on the seed and on the image's place in the stream: the same seed gives the same batches, from any epoch on.
 """
 
 from typing import NamedTuple
@@ -44,7 +44,7 @@ def held_out(names, images, seed=0):
     """Chooses the images to validate on: bool (n,), true for a tenth of them.
 
     Each kind of scene (the name before the underscore) gives its share. Photographs that are nearly the same, such as
-    two frames of one scene, stay on one side, or validation would reward memory.
+    two frames of one scene, stay on one side; otherwise a network could score well by remembering.
     """
     group = _near_duplicate_groups(images)
     kind = [names[g].split("_")[0] for g in group]  # a group counts under its first image's kind
@@ -81,7 +81,7 @@ def training_batches(images, labels, *, batch, size, epochs, seed=0, first_epoch
     n = len(images)
     if n < batch:
         raise ValueError(f"{n} training images do not fill one batch of {batch}: take a smaller batch.")
-    whole = n // batch * batch  # the rest of an epoch's order is left out; another rest each epoch
+    whole = n // batch * batch  # images that do not fill a batch are left out; others each epoch
     order = np.stack([np.random.RandomState((seed, e)).permutation(n)[:whole] for e in range(first_epoch, epochs)])
     place = np.arange(first_epoch * whole, epochs * whole)
     images, labels = tf.constant(images), tf.constant(labels)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from helpers import metrics
 
-SCALES = (1.0, 1.25)  # the second one is worth half a point of mean IoU
+SCALES = (1.0, 1.25)  # the second one is worth half a point of mean IoU (results/README.md)
 
 
 def predict_logits(model, images, *, flip=True, scales=SCALES, batch=8):
@@ -76,7 +76,7 @@ def segment(model, image):
 
     Args:
         model: as for `predict_logits`.
-        image: uint8 (row, col, RGB), as `helpers.viz.photo.read` returns it.
+        image: uint8 (row, col, RGB), as `helpers.viz.photo_file.read` returns it.
 
     Returns:
         mask, uint8 (row, col), and confidence, float32 (row, col): the softmax probability of the class in the mask.

@@ -64,7 +64,7 @@ class Recipe:
         )  # fmt: skip
 
     def loss(self, pixel_counts):
-        """Cross-entropy; from pixel counts (C,), each class's weight is ~ count ** -balance, and 1 on average."""
+        """Makes the loss: cross-entropy, each class weighed by count ** -balance; weights are 1 on average."""
         if not self.balance:
             return losses.CrossEntropy()
         weights = losses.class_weights(pixel_counts, "inverse").astype("float64") ** self.balance

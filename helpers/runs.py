@@ -1,4 +1,4 @@
-"""A whole run: train a recipe on a data set, score it once on the test images, and keep what there is to know of it.
+"""A whole run: train a recipe on a data set, score it once on the test images, and keep its record.
 
 python -m helpers.training --data PATH --out results/run.json
 """

@@ -6,7 +6,7 @@ sky, sea, road, wall or rock, and light and season change from scene to scene); 
 
     image, label = draw("coast", seed=3)    # uint8 (row, col, RGB) and uint8 (row, col): 0-32, or 255 for void
 
-How a scene is painted stands in `helpers.synthetic`. The same seed gives the same pixels on every machine. `draw` needs
+`helpers.synthetic` paints them. The same seed gives the same pixels on every machine. `draw` needs
 NumPy; `make` also needs Pillow.
 """
 

@@ -1,4 +1,4 @@
-"""The SiftFlow data set: its 33 classes, its standard split, and a loader for its files.
+"""Opens the SiftFlow data set: its standard split, its images, and their label maps.
 
 SiftFlow (Liu, Yuen, Torralba, "Nonparametric Scene Parsing", CVPR 2009; also "SIFT Flow" or "LMO") is 2,688
 outdoor photographs of 256x256 pixels, each with a class for most of its pixels. On disk, as its authors publish it::

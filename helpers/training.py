@@ -1,4 +1,4 @@
-"""Training: `fit`, with its safety nets around Keras' own.
+"""`fit` trains a network, with safety nets around Keras' own.
 
     python -m helpers.training --data PATH --out results/run.json
 
@@ -16,7 +16,7 @@ from helpers.engine.pixels import check_labels
 
 
 def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=None, recipe=None):
-    """`model.fit`, such that no way it can end loses what was learned.
+    """`model.fit`, which keeps what was learned, however it ends.
 
     Interrupted (the stop button, Ctrl-C), it returns with the weights and curves of that moment. When the loss turns
     NaN it stops, goes back to the weights of the last epoch's end, and says what to look at. With a `checkpoint`, a run
@@ -32,12 +32,13 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
         steps: batches in an epoch of `train`.
         callbacks: Keras callbacks, such as `helpers.viz.live.View`.
         checkpoint: a path ending in .keras, where each epoch's end is saved; see `helpers.engine.checkpoints`.
-        recipe: a `helpers.recipe.Recipe`, where there is one. A run goes on from the checkpoint of no other.
+        recipe: a `helpers.recipe.Recipe`, where there is one. A checkpoint of another recipe is refused.
 
     Returns:
         The history: a dict of lists, one number an epoch, of losses, scores and ``seconds``.
 
     Raises:
+        TypeError: there is a checkpoint, and `train` is no function.
         ValueError: the checkpoint is of another run.
         tensorflow.errors.InvalidArgumentError: a label that is neither a class nor void.
     """
@@ -108,7 +109,7 @@ def _show_finished(model, callbacks, epochs, steps):
 
 
 def _with_checked_labels(batches, n_classes):
-    """The same batches; a label that is no class ends the run in words even where XLA drops the loss's own check."""
+    """The same batches; a label that is no class ends the run in a sentence even where XLA drops the loss's check."""
     if not hasattr(batches, "map"):  # no tf.data: a feed for another backend
         return batches
 

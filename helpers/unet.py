@@ -58,7 +58,7 @@ def unet(input_shape, n_classes, filters=16, depth=4, stem=1):
         x = layers.Concatenate(name=f"up{level}_recall")([skips[level], x])
         x = two_convolutions(x, filters * 2**level, name=f"up{level}")
 
-    # One linear map shared by all pixels. float32 whatever the policy: a loss needs the digits float16 drops.
+    # One linear map shared by all pixels. float32 whatever the policy: float16 has too few digits for a loss.
     logits = layers.Conv2D(n_classes, 1, dtype="float32", name="logits")(x)
     if stem > 1:
         logits = layers.UpSampling2D(stem, interpolation="bilinear", dtype="float32", name="enlarge")(logits)
@@ -66,12 +66,12 @@ def unet(input_shape, n_classes, filters=16, depth=4, stem=1):
 
 
 def two_convolutions(x, filters, name):
-    """Twice a 3x3 convolution."""
+    """Applies `convolution` twice, each of 3x3 pixels."""
     return convolution(convolution(x, filters, 3, name=f"{name}a"), filters, 3, name=f"{name}b")
 
 
 def convolution(x, filters, size, name, strides=1):
-    """Convolution, batch normalisation, ReLU."""
+    """Applies a convolution, batch normalisation and ReLU."""
     x = layers.Conv2D(
         filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
     )(x)

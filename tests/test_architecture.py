@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HELPERS = ROOT / "helpers"
 FILES = sorted(HELPERS.rglob("*.py"))
-# In the order of helpers/README.md's picture: each file may use those before it.
+# In the order that helpers/README.md gives: each file may use those before it.
 SHELF = (
     "classes", "siftflow", "scenes", "pipeline", "unet", "losses", "metrics",
     "recipe", "training", "predict", "runs",
@@ -97,7 +97,7 @@ def test_the_shelf_is_known_and_short():
     del files["__init__"]
     assert set(files) == set(SHELF), "a new file belongs into a room, or into SHELF and helpers/README.md"
     assert max(files.values()) <= 220, f"too long for one sitting: {max(files, key=files.get)}"
-    assert sum(files.values()) <= 1400
+    assert (lines := sum(files.values())) <= 1500, f"{lines} lines in all: move machinery into a room"
 
 
 def test_the_readme_shows_every_file_of_the_shelf_and_every_room():

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from helpers import losses
 from helpers.losses import CrossEntropy, Dice, Sum
+from support.losses_table import MAKE
 from support.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,12 +62,14 @@ def both(labels, logits, weights, smooth):
     return tuple(a + b for a, b in zip(*parts, strict=True))
 
 
-LOSSES = {  # name: from weights and smooth, the loss; from labels, logits, weights and smooth, its reference
-    "cross-entropy": (lambda w, s: CrossEntropy(), lambda y, z, w, s: cross_entropy(y, z)),
-    "weighted": (lambda w, s: CrossEntropy(w), lambda y, z, w, s: cross_entropy(y, z, w)),
-    "dice": (lambda w, s: Dice(s), lambda y, z, w, s: dice(y, z, s)),
-    "sum": (lambda w, s: Sum([CrossEntropy(w), Dice(s)]), both),
+REFERENCES = {  # name: from labels, logits, weights and smooth, (value, gradient by the logits)
+    "cross-entropy": lambda y, z, w, s: cross_entropy(y, z),
+    "weighted": lambda y, z, w, s: cross_entropy(y, z, w),
+    "dice": lambda y, z, w, s: dice(y, z, s),
+    "sum": both,
 }
+assert REFERENCES.keys() == MAKE.keys(), "each loss of support/losses_table.py needs a reference here"
+LOSSES = {name: (MAKE[name], REFERENCES[name]) for name in MAKE}
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
@@ -445,9 +448,9 @@ def test_the_slope_of_dice_is_finite_where_a_class_is_absent_in_truth_and_predic
     assert float(value) == pytest.approx(0, abs=1e-6) and np.isfinite(slope.numpy()).all()
 
 
-@pytest.mark.parametrize("loss", [CrossEntropy(), Dice(), Sum([CrossEntropy(), Dice()])], ids=lambda loss: loss.name)
-def test_weights_from_outside_are_refused(loss):
-    x, y = blocks()
+@every_loss
+def test_weights_from_outside_are_refused(name):
+    loss, (x, y) = make(name, 3), blocks()
     said = "no sample_weight, and so no class_weight in fit"
     with pytest.raises(ValueError, match=said):
         loss(*sample(3), sample_weight=np.ones((2, 6, 5)))
@@ -511,7 +514,7 @@ def replicas():
     return ast.literal_eval(
         python("""
 import keras, numpy as np, tensorflow as tf
-from helpers.losses import CrossEntropy, Dice, Sum
+from support.losses_table import MAKE
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -525,10 +528,6 @@ data = {"equal": (x[:8], y[:8])}
 y = np.where(y == 255, 255, np.array([0, 0, 1, 2, 1, 1, 2, 0, 2])[:, None, None])
 y[0], y[1, 1:], y[6:8] = 255, 255, 255
 data["unequal"] = (x, y)
-losses = {
-    "cross-entropy": lambda: CrossEntropy(), "weighted": lambda: CrossEntropy([1.0, 20.0, 0.5]),
-    "dice": lambda: Dice(0.5), "sum": lambda: Sum([CrossEntropy([1.0, 20.0, 0.5]), Dice(0.0)]),
-}
 def model(loss):
     model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Dense(3)])
     model.compile(keras.optimizers.SGD(0.5), loss, jit_compile=False)
@@ -538,10 +537,11 @@ def fitted(model, weights, data):
     history = model.fit(*data, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"]
     return np.array(history), np.concatenate([w.ravel() for w in model.get_weights()])
 result = {}
-for name, loss in losses.items():
-    single = model(loss())
+for name, make in MAKE.items():
+    settings = [1.0, 20.0, 0.5], 0.0 if name == "sum" else 0.5
+    single = model(make(*settings))
     with two.scope():
-        double = model(loss())
+        double = model(make(*settings))
     weights, result[name] = single.get_weights(), {}
     for what, xy in data.items():
         (a, v), (b, w) = fitted(single, weights, xy), fitted(double, weights, xy)
@@ -589,16 +589,12 @@ from pathlib import Path
 import jax, numpy as np
 from helpers import losses, metrics, siftflow, unet
 from helpers.engine import muon
-from helpers.losses import CrossEntropy, Dice, Sum
-make = {
-    "cross-entropy": lambda w, s: CrossEntropy(), "weighted": lambda w, s: CrossEntropy(w),
-    "dice": lambda w, s: Dice(s), "sum": lambda w, s: Sum([CrossEntropy(w), Dice(s)]),
-}
+from support.losses_table import MAKE
 results = {}
 for file in Path(sys.argv[1]).glob("*.npz"):
     labels, logits, weights, smooth = np.load(file).values()
-    for name in make:
-        loss = make[name](weights, float(smooth))
+    for name, make in MAKE.items():
+        loss = make(weights, float(smooth))
         plain = jax.value_and_grad(loss, argnums=1)
         jitted = jax.jit(plain)
         for i, part in enumerate((*plain(labels, logits), *jitted(labels, logits))):

@@ -74,9 +74,9 @@ def _files_of(name, root):
 
 
 def fingerprint(paths, root=ROOT):
-    """A hash over files that changes when what they do does: comments and docstrings do not count."""
+    """A hash over files that changes when what they do does: comments, docstrings and pages of text do not count."""
     digest = hashlib.sha256()
-    for path in paths:
+    for path in (path for path in paths if path.suffix != ".md"):
         data = (root / path).read_bytes()
         digest.update(path.as_posix().encode() + b"\0" + (_bare(data) if path.suffix == ".py" else data) + b"\0")
     return digest.hexdigest()

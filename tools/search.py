@@ -2,8 +2,8 @@
 
 python tools/search.py --what "half resolution, twice the filters" stem=2 filters=32 epochs=13
 
-Settings are the fields of `Experiment`: those of `helpers.Recipe`, and more that may be tried. The test images are
-not touched. An interrupted experiment goes on when the command is repeated.
+Settings are the fields of `Experiment`: those of `helpers.recipe.Recipe`, and more that may be tried. The test images
+are not touched. An interrupted experiment goes on when the command is repeated.
 """
 
 import argparse

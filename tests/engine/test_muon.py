@@ -1,4 +1,4 @@
-"""helpers.muon: a step's singular values are equal, its size is AdamW's, and what is no kernel steps as AdamW does."""
+"""helpers.engine.muon: a step's singular values are equal, its size is AdamW's; all but kernels step as in AdamW."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""helpers.check: each exercise takes right answers in any style, and names the mistake in wrong ones."""
+"""helpers.lessons.check: each exercise takes right answers in any style, and names the mistake in wrong ones."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""helpers.trials: the task, what a run keeps, and the pictures of several."""
+"""helpers.lessons.experiments: the task, what a run keeps, and the pictures of several."""
 
 import keras
 import matplotlib.pyplot as plt

@@ -132,7 +132,7 @@ def test_a_notebook_is_stale_when_its_code_or_a_helper_has_changed(monkeypatch):
     changed.cells[-1 if changed.cells[-1].cell_type == "code" else 1].source += "\n1"
     assert "its code changed" in notebooks.stale(changed)
     monkeypatch.setattr(imports, "fingerprint", lambda paths: "another")
-    assert "helpers that it imports changed" in notebooks.stale(nb)
+    assert "the helpers that it imports" in notebooks.stale(nb)
 
 
 # ---- the packages that are installed
