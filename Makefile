@@ -63,11 +63,11 @@ badges: setup
 
 # Whole files of tests in two processes; then, alone, the tests that measure time.
 test: setup-dev
-	@$(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not alone' $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not alone' $(ARGS)
 
 # With ARGS that leave none of the second kind, pytest ends with 5, which is no failure.
 test-all: setup-dev
-	@$(PY) -m pytest -n 2 --dist loadfile -m 'not alone' --junitxml=build/tests.xml $(ARGS); first=$$?; \
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone' --junitxml=build/tests.xml $(ARGS); first=$$?; \
 	$(PY) -m pytest -m alone --junitxml=build/tests-alone.xml $(ARGS); second=$$?; \
 	[ $$second != 5 ] || [ -z '$(ARGS)' ] || second=0; [ $$first = 0 ] && [ $$second = 0 ]
 
