@@ -15,6 +15,7 @@ import pytest
 
 import bootstrap
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 
 PYPROJECT = """
@@ -30,8 +31,6 @@ version = "1"
 
 BACKEND = """
 import os, zipfile
-
-pytestmark = pytest.mark.slow
 
 def build_editable(folder, config_settings=None, metadata_directory=None):
     needs = "".join("Requires-Dist: " + line for line in open("requirements.txt"))
