@@ -1,12 +1,10 @@
-"""Several tests share this: the real data set, Chromium and Colab's packages, where they are at hand; one run of every
-notebook; and the table of faults while getting the data, which stands below the results.
+"""Several tests share this: the real data set, Chromium and Colab's packages, where they are at hand;
+and the table of faults while getting the data, which stands below the results.
 
 Tests run in two processes (pytest-xdist, whole files), so each computes with one thread, and so do kernels it starts.
 """
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -71,18 +69,6 @@ def siftflow_root():
             pytest.fail(reason)
         pytest.skip(reason)
     return root
-
-
-@pytest.fixture(scope="session")
-def notebooks_run(tmp_path_factory):
-    """Every notebook, executed once at the fast pace as `make run` does: the finished process and the build folder."""
-    build = tmp_path_factory.mktemp("build")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SERIES_")}
-    command = [sys.executable, "tools/notebooks.py", "run", "--build", str(build)]
-    process = subprocess.run(
-        command, cwd=ROOT, env={**env, "SERIES_PACE": "fast"}, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    return process, build
 
 
 @pytest.fixture(scope="session")
