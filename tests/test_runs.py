@@ -19,6 +19,8 @@ from support.small_runs import (
     interrupt,
 )
 
+pytestmark = pytest.mark.slow
+
 ABOUT = {
     "recipe": {"size": 16, "filters": 16, "depth": 2, "stem": 2},
     "test": {"mean_iou": 0.25},

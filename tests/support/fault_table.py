@@ -27,8 +27,8 @@ def lacking(config, reporter):
     whole = len(asked) == len(config.args) and any(
         (config.invocation_params.dir / a) in (room, *room.parents) for a in asked
     )
-    found = rows(reporter)
-    if not whole or config.option.keyword or not found:  # without any row, other marks were asked for
+    found, slow_too = rows(reporter), "slow" not in config.option.markexpr
+    if not (whole and slow_too and found) or config.option.keyword:  # without any row, other marks were asked for
         return set()
     skipped = any("test_full_disk" in report.nodeid for report in reporter.stats.get("skipped", []))
     return {
