@@ -17,7 +17,20 @@ from helpers.engine import checkpoints, hardware
 from helpers.losses import CrossEntropy
 from helpers.recipe import Recipe
 from helpers.viz import live
-from support.small_runs import BATCH, CLASSES, IMAGES, LABELS, SIDE, STEPS, At, compiled, equal, fitted, interrupt, stream
+from support.small_runs import (
+    BATCH,
+    CLASSES,
+    IMAGES,
+    LABELS,
+    SIDE,
+    STEPS,
+    At,
+    compiled,
+    equal,
+    fitted,
+    interrupt,
+    stream,
+)
 
 EPOCHS = 4
 
