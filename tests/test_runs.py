@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import shlex
+import shutil
 
 import keras
 import numpy as np
@@ -62,23 +63,40 @@ def test_an_exported_network_that_is_missing_or_damaged_is_named(tmp_path):
 # ---- a whole run ----------------------------------------------------------------------------------------------------
 
 
-TINY = ["--size", "16", "--filters", "2", "--depth", "2", "--batch", "4", "--precision", "float32"]
+TINY = ["--size", "16", "--filters", "2", "--depth", "1", "--batch", "4", "--precision", "float32"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A made-up data set of 20 training and 3 test images of 32x32; its cache stays beside it."""
+    folder, kinds = tmp_path_factory.mktemp("data"), ("coast", "street")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "data_folder", lambda: folder / "data")
+        training, test = [f"{kinds[i % 2]}_{i:02}" for i in range(20)], [f"coast_t{i}" for i in range(3)]
+        write_set(folder / "set", training, test, 32, stand_in=True)
+        yield folder / "set"
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """The arguments of a run of two epochs, its record and its checkpoint, which a command can go on from."""
+    folder = tmp_path_factory.mktemp("finished")
+    out, checkpoint, arguments = folder / "deep" / "run.json", folder / "run.keras", ["--epochs", "2", *TINY]
+    arguments = ["--data", str(data), *arguments]
+    runs.main([*arguments, "--out", str(out), "--checkpoint", str(checkpoint)])
+    return arguments, out, checkpoint
 
 
 @pytest.fixture
-def data(tmp_path, monkeypatch):
-    """A made-up data set of 20 training and 3 test images of 32x32; its cache stays in the test's folder."""
-    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
-    kinds = ("coast", "street")
-    root = tmp_path / "set"
-    write_set(root, [f"{kinds[i % 2]}_{i:02}" for i in range(20)], [f"coast_t{i}" for i in range(3)], 32, stand_in=True)
-    return root
+def again(finished, tmp_path, monkeypatch):
+    """The arguments of the same command with a copy of its checkpoint, from where no step is left to train."""
+    arguments, _, checkpoint = finished
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
+    return [*arguments, "--checkpoint", shutil.copy(checkpoint, tmp_path)]
 
 
-def test_command_writes_a_complete_record(data, tmp_path):
-    out = tmp_path / "deep" / "run.json"
-    runs.main(["--data", str(data), "--out", str(out), "--epochs", "2", *TINY])
-    record = json.loads(out.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+def test_command_writes_a_complete_record(data, finished):
+    record = json.loads(finished[1].read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     words = shlex.split(record["command"])
     assert words[:3] == ["python", "-m", "helpers.training"] and words.count("--epochs") == 1
     parser = argparse.ArgumentParser()
@@ -121,9 +139,9 @@ def test_command_exports_the_network_and_scores_what_it_wrote(data, tmp_path):
     assert scores["pixel_accuracy"] == pytest.approx(record["test"]["pixel_accuracy"], abs=0.02)
 
 
-def test_a_network_that_cannot_be_exported_leaves_the_record(data, tmp_path, capsys):
+def test_a_network_that_cannot_be_exported_leaves_the_record(data, again, tmp_path, capsys):
     out, exported = tmp_path / "run.json", data / "TestSet1.txt" / "network.npz"
-    runs.main(["--data", str(data), "--out", str(out), "--epochs", "1", "--export", str(exported), *TINY])
+    runs.main([*again, "--out", str(out), "--export", str(exported)])
     assert f"could not be written to {exported}" in capsys.readouterr().out
     assert json.loads(out.read_text())["test"]["pixel_accuracy"] > 0
 
@@ -139,24 +157,20 @@ def test_after_nan_it_does_not_say_to_run_the_same_again(data, tmp_path, capsys)
     assert "another learning rate and another checkpoint" in said.err and "the same command" not in said.err
 
 
-def test_a_record_that_cannot_be_written_is_printed(data, tmp_path, capsys):
+def test_a_record_that_cannot_be_written_is_printed(data, again, capsys):
     with pytest.raises(SystemExit):
-        runs.main(["--data", str(data), "--out", str(data / "TestSet1.txt" / "run.json"), "--epochs", "1", *TINY])
+        runs.main([*again, "--out", str(data / "TestSet1.txt" / "run.json")])
     said = capsys.readouterr()
     assert "save it from here" in said.err
     assert json.loads(said.out.strip().splitlines()[-1])["test"]["pixel_accuracy"] > 0
 
 
-def test_command_can_leave_the_test_images_alone_and_resume(data, tmp_path, monkeypatch):
-    out, path = tmp_path / "run.json", tmp_path / "run.keras"
-    arguments = ["--data", str(data), "--out", str(out), "--epochs", "2", "--no-test", "--checkpoint", str(path), *TINY]
-    runs.main(arguments)
-    first = json.loads(out.read_text())
-    assert "test" not in first and "confusion" not in first
-    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
-    runs.main(arguments)
-    assert json.loads(out.read_text())["log"] == first["log"]
-    assert json.loads(out.read_text())["validation"] == first["validation"]
+def test_command_can_leave_the_test_images_alone_and_resume(finished, again, tmp_path):
+    out, first = tmp_path / "run.json", json.loads(finished[1].read_text())
+    runs.main([*again, "--out", str(out), "--no-test"])
+    record = json.loads(out.read_text())
+    assert "test" not in record and "confusion" not in record
+    assert record["log"] == first["log"] and record["validation"] == first["validation"]
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
@@ -175,7 +189,7 @@ def test_an_interrupted_command_does_not_spend_the_test_images(data, tmp_path, m
     [
         (["--data", "nowhere"], "nowhere"),
         (["--batch", "1000"], "batch"),
-        (["--size", "18"], "multiples of 8"),
+        (["--size", "18"], "multiples of 4"),
         (["--precision", "float99"], "float99"),
         (["--export", "network"], "--export takes a .npz file, and network is none"),
     ],
@@ -190,10 +204,11 @@ def test_command_refuses_in_one_sentence(data, tmp_path, capsys, change, said):
 
 
 def test_command_refuses_damaged_data_in_one_sentence(data, tmp_path, capsys):
-    label = next((data / "SemanticLabels").glob("*/*.mat"))
+    damaged = shutil.copytree(data, tmp_path / "set")
+    label = next((damaged / "SemanticLabels").glob("*/*.mat"))
     label.write_bytes(b"")
     with pytest.raises(SystemExit) as stopped:
-        runs.main(["--data", str(data), "--out", str(tmp_path / "run.json"), "--epochs", "1", *TINY])
+        runs.main(["--data", str(damaged), "--out", str(tmp_path / "run.json"), "--epochs", "1", *TINY])
     error = capsys.readouterr().err
     assert stopped.value.code == 1 and label.name in error and error.count("\n") == 1
 

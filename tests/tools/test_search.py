@@ -16,33 +16,39 @@ from test_runs import data  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
-TINY = ["size=16", "filters=2", "depth=2", "batch=4", "epochs=2", "precision=float32"]
+TINY = ["size=16", "filters=2", "depth=1", "batch=4", "epochs=2", "precision=float32"]
 
 
-def experiment(data, tmp_path, *settings):  # noqa: F811
-    log = tmp_path / "log.csv"
-    search.main(["--data", str(data), "--what", "a test", "--log", str(log), "--keep", str(tmp_path), *TINY, *settings])
+def experiment(data, folder, *settings):  # noqa: F811
+    log = folder / "log.csv"
+    search.main(["--data", str(data), "--what", "a test", "--log", str(log), "--keep", str(folder), *TINY, *settings])
     with log.open() as rows:
         return list(csv.DictReader(rows))
 
 
-def test_each_experiment_leaves_a_line_that_can_be_repeated(data, tmp_path):  # noqa: F811
-    experiment(data, tmp_path)
-    rows = experiment(data, tmp_path, "stem=2")
+@pytest.fixture(scope="module")
+def two(data, tmp_path_factory):  # noqa: F811
+    """Where two experiments were made, and the lines that they left."""
+    folder = tmp_path_factory.mktemp("two")
+    experiment(data, folder)
+    return folder, experiment(data, folder, "stem=2")
+
+
+def test_each_experiment_leaves_a_line_that_can_be_repeated(data, two, tmp_path):  # noqa: F811
+    rows = two[1]
     assert [row["test_time_augmentation"] for row in rows] == ["flip", "plain", "flip, two sizes"] * 2
     assert rows[0]["what"] == "a test" and rows[0]["epochs"] == "2"
     assert 0 <= float(rows[0]["pixel_accuracy"]) <= 100 and 0 <= float(rows[0]["mean_iou"]) <= 100
     words = shlex.split(rows[3]["command"])
     assert words[:2] == ["python", "tools/search.py"] and words[-1] == "stem=2" and str(data) not in words
-    (tmp_path / "elsewhere").mkdir()
-    again = experiment(data, tmp_path / "elsewhere", "stem=2")
+    again = experiment(data, tmp_path, "stem=2")
     assert [again[0][name] for name in search.SCORES] == [rows[3][name] for name in search.SCORES]
 
 
-def test_what_was_trained_once_is_not_trained_again(data, tmp_path, monkeypatch):  # noqa: F811
-    first = experiment(data, tmp_path)
+def test_what_was_trained_once_is_not_trained_again(data, two, monkeypatch):  # noqa: F811
+    folder, first = two
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained again"))
-    assert [experiment(data, tmp_path)[3][name] for name in search.SCORES] == [first[0][name] for name in search.SCORES]
+    assert [experiment(data, folder)[6][name] for name in search.SCORES] == [first[0][name] for name in search.SCORES]
 
 
 def test_the_averages_are_scored_where_there_are_any(data, tmp_path, monkeypatch):  # noqa: F811
