@@ -6,6 +6,7 @@ Found in the code's syntax tree, nothing is run. An import inside a function cou
 """
 
 import ast
+import functools
 import hashlib
 import io
 import sys
@@ -44,16 +45,21 @@ def files(nb, root=ROOT):
 
 def _imported(code, root, of=None):
     """The files behind the import statements of this code, which is that of the file `of`, if of any."""
+    for name in _names(code, of):
+        yield from _files_of(name, root)
+
+
+@functools.cache  # every notebook comes by the same files
+def _names(code, of):
+    """The names of the modules that this code may import."""
+    names = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = _package(of, node.level) + (node.module.split(".") if node.module else [])
-            names = [".".join([*base, *rest]) for rest in ([], *([alias.name] for alias in node.names))]
-        else:
-            continue
-        for name in names:
-            yield from _files_of(name, root)
+            names += [".".join([*base, *rest]) for rest in ([], *([alias.name] for alias in node.names))]
+    return [name for name in names if name.partition(".")[0] == "helpers"]
 
 
 def _package(of, level):
@@ -62,10 +68,8 @@ def _package(of, level):
 
 
 def _files_of(name, root):
-    """The file of a module in helpers/, if it is one, and the ``__init__.py`` of each package it is in."""
+    """The file of a module in helpers/, if there is one, and the ``__init__.py`` of each package it is in."""
     parts = name.split(".")
-    if parts[0] != "helpers":
-        return
     for end in range(1, len(parts) + 1):
         path = Path(*parts[:end])
         for file in (path / "__init__.py", path.with_suffix(".py")):
@@ -82,6 +86,7 @@ def fingerprint(paths, root=ROOT):
     return digest.hexdigest()
 
 
+@functools.cache
 def _bare(source):
     """Python code (bytes) without comments and docstrings, and without the lines that held nothing else."""
     lines = source.decode().splitlines()

@@ -12,6 +12,7 @@ import asyncio
 import base64
 import contextlib
 import datetime
+import functools
 import hashlib
 import html
 import importlib.metadata
@@ -264,15 +265,20 @@ PAGE = """{% extends 'index.html.j2' %}
 {% block html_head_js_mermaidjs %}{% endblock %}"""
 
 
+@functools.cache  # its template takes as long to compile as a short page
+def _exporter():
+    from nbconvert import HTMLExporter  # half a second, and only pages need it
+
+    return HTMLExporter(raw_template=PAGE)
+
+
 def page(nb, name, css=""):
     """The notebook as one HTML page, in this style, that fetches nothing from the network."""
-    from nbconvert import HTMLExporter  # half a second, and only `run` needs it
-
     nb = nbformat.from_dict(nb)
     nb.metadata["title"] = title(nb, name)
     still(nb)
     # Not with embed_images, which closes every <details> before its text; pictures of outputs are embedded anyway.
-    body = HTMLExporter(raw_template=PAGE).from_notebook_node(nb)[0]
+    body = _exporter().from_notebook_node(nb)[0]
     body = body.replace("</head>", f"<style>\n{css}</style>\n</head>", 1) if css else body
     # A picture from the network, such as a badge, is replaced by its words.
     return re.sub(r'<img\b(?=[^>]*\bsrc="https?:)(?:[^>]*\balt="([^"]*)")?[^>]*>', lambda m: m[1] or "", body)
