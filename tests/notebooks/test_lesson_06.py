@@ -57,7 +57,7 @@ def test_colour_and_row_do_not_solve_the_scenes(table):
 
     x, y = features("train", every=1)
     some = np.random.RandomState(0).permutation(np.flatnonzero(y != siftflow.VOID))[:300_000]
-    forest = RandomForestClassifier(60, min_samples_leaf=20, n_jobs=-1, random_state=0).fit(x[some], y[some])
+    forest = RandomForestClassifier(20, min_samples_leaf=20, n_jobs=-1, random_state=0).fit(x[some], y[some])
     x, y = features("test", every=2)  # one pixel in four: 330,000 of them
     matrix = metrics.confusion(y, forest.predict(x), siftflow.N_CLASSES)
     counts = data.pixel_counts("train")

@@ -1,5 +1,6 @@
 """tools/bench.py: what it times, the targets it keeps to, and that a missed one is said and ends with 1."""
 
+import functools
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import bench
 import bench_training
 from helpers import pipeline, scenes
+from helpers.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,6 +108,7 @@ def test_a_report_of_a_tiny_network(tmp_path, monkeypatch):
     """Every line of the table, on 32x32 images."""
     dataset = scenes.make(tmp_path / "set", train=bench_training.BATCH + 4, test=1, size=32)
     monkeypatch.setattr(bench_training.siftflow, "find", lambda: dataset)
+    monkeypatch.setattr(bench_training, "Recipe", functools.partial(Recipe, filters=16, depth=1))
     monkeypatch.setattr(bench_training, "LOOK", 1.0)
     monkeypatch.setattr(bench_training, "matmul_rate", lambda dtype: 1e12)
     (section,) = bench_training.sections(bench.Section, 32)

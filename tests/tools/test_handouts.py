@@ -285,8 +285,8 @@ def test_every_question_is_set_off(built, name):
 
 
 def figures(pdf):
-    """The sizes of the pictures on each page, in the order they were made."""
-    return [[image.image.size for image in page.images] for page in pdf.pages]
+    """How many pictures there are on its pages."""
+    return sum(len(page.images) for page in pdf.pages)
 
 
 @pytest.mark.parametrize("edition", ["student", "instructor"])
@@ -304,11 +304,11 @@ def test_the_print(built, edition, name):
 
 def test_no_picture_is_cut_in_two(built, name, tmp_path):
     """A picture that runs over a page's end is printed on both pages; here each is on one."""
-    printed = [size for page in figures(pypdf.PdfReader(built[0] / "instructor" / f"{name}.pdf")) for size in page]
+    printed = figures(pypdf.PdfReader(built[0] / "instructor" / f"{name}.pdf"))
     outputs = [output for cell in code(read(built, "instructor", name)) for output in cell.outputs]
     pictures = [o.data["image/png"] for o in outputs if "image/png" in o.get("data", {})]
     movies = sum("data:image/gif" in o.get("data", {}).get("text/html", "") for o in outputs)
-    assert len(printed) == len(pictures) + movies
+    assert printed == len(pictures) + movies
 
 
 def test_that_test_would_notice(built, tmp_path, chromium_path):
@@ -319,5 +319,5 @@ def test_that_test_would_notice(built, tmp_path, chromium_path):
         "<style>@media print { .jp-RenderedImage img { height: 400mm; max-height: none !important; } }</style></head>"
     )
     handouts.print_pdf(chromium_path, source.replace("</head>", high), tmp_path / "cut.pdf")
-    cut = sum(map(len, figures(pypdf.PdfReader(tmp_path / "cut.pdf"))))
-    assert cut > sum(map(len, figures(pypdf.PdfReader(built[0] / "instructor" / f"{name}.pdf"))))
+    cut = figures(pypdf.PdfReader(tmp_path / "cut.pdf"))
+    assert cut > figures(pypdf.PdfReader(built[0] / "instructor" / f"{name}.pdf"))
