@@ -611,6 +611,7 @@ try:
     losses.CrossEntropy()(labels + 3, logits)
 except ValueError as error:
     print(error)
+jax.config.update("jax_disable_most_optimizations", True)  # half the time to compile; from here on it has but to run
 model = unet.unet((16, 16, 3), 3, filters=2, depth=1)
 model.compile(muon.Muon(0.01), losses.Sum([losses.CrossEntropy(), losses.Dice()]), metrics=[metrics.Scores(3)])
 x, y = np.zeros((4, 16, 16, 3), "float32"), np.zeros((4, 16, 16), "uint8")
