@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from .output import logits_of
+from .pairs import contrast
 from .report import Cause, Result, fine, note, problem
-from .tools import GIVEN, array, turned
+from .tools import GIVEN, turned
 
 _SPOTS = ((0.1, 0.3), (0.2, 0.8), (0.5, 0.1), (0.6, 0.6), (0.9, 0.4), (0.8, 0.9))  # in shares of rows and columns
 
@@ -14,14 +16,28 @@ SCRAMBLED = Cause(
 )
 
 
-def check_axes(case):
-    """Where one patch of an image is changed, does the output change there?"""
+RESIZED_FOR_CROPPED = Cause(
+    cause="The masks were resized to the size of the output, but the network crops: its output is the middle of the "
+    "image, as convolutions without padding leave it.",
+    cure='Crop the labels alike: labels[:, {top}:{bottom}, {left}:{right}]; or padding="same" in every convolution.',
+)
+CROPPED_FOR_RESIZED = Cause(
+    cause="The masks were cut to the size of the output, but the network's output shows the whole image, at another "
+    "size.",
+    cure="Resize the labels by the nearest pixel, in place of cutting them; or resize the output (bilinear).",
+)
+
+
+def check_axes(case, gives):
+    """Where one patch of an image is changed, does the output change there? `gives` is what the network `Gives`."""
     rows, cols = case.labels.shape[1:] if case.labels.ndim == 3 else (0, 0)
-    if min(rows, cols) < 8 or (rows, cols) != case.x.shape[1:3]:
-        return Result([note("Not told: the map is too small, or of another size than the images.")])
+    if min(rows, cols) < 8:
+        return Result([note("Not told: the map is too small.")])
+    if (rows, cols) != case.x.shape[1:3]:
+        return Result([_other_size(case, gives)])
     patch = rows // 8, cols // 8
     spots = [(int(a * (rows - patch[0])), int(b * (cols - patch[1]))) for a, b in _SPOTS]
-    moved = _moved(case, spots, patch)
+    moved = _moved(case, gives, spots, patch)
     maps = _readings(moved)
     focused = {how: _focus(read, spots, patch) for how, read in maps.items()}
     how, given = max(focused, key=focused.get), focused[GIVEN]
@@ -35,16 +51,61 @@ def check_axes(case):
     return Result([fine(said)])
 
 
-def _moved(case, spots, patch):
-    """How much the output changes with the image at each spot: (spot, row, col, class)."""
+def _moved(case, gives, spots, patch):
+    """How much the output, before its activation, changes with the image at each spot: (spot, row, col, class)."""
     (high, wide), x = patch, case.x[:1].astype("float32")
     noise = np.random.RandomState(0).normal(0, x.std(), (high, wide, x.shape[-1]))
-    at_rest, moved = array(case.model(x, training=False)), []
+    at_rest, moved = logits_of(case.model, x, gives), []
     for row, col in spots:
         changed = x.copy()
         changed[0, row : row + high, col : col + wide] += noise
-        moved.append(np.abs(array(case.model(changed, training=False)) - at_rest)[0])
+        moved.append(np.abs(logits_of(case.model, changed, gives) - at_rest)[0])
     return np.reshape(moved, (len(spots), *case.labels.shape[1:], -1))
+
+
+def _other_size(case, gives):
+    """Does a smaller output show the middle of the image, or all of it? And the labels?"""
+    rows, cols = case.labels.shape[1:]
+    high, wide = case.x.shape[1:3]
+    if rows > high or cols > wide:
+        return note("Not told: the output is larger than the images.")
+    patch = max(2, high // 16), max(2, wide // 16)
+    top, left = (high - rows) // 2, (wide - cols) // 2
+    spots = [
+        (int(top + a * (rows - patch[0])), int(left + b * (cols - patch[1])))
+        for a in (0.15, 0.5, 0.85)
+        for b in (0.15, 0.85)
+    ]
+    moved = _moved(case, gives, spots, patch).sum(axis=-1)
+    centres = np.array([_centre(change) for change in moved])
+    middles = np.array(spots) + np.array(patch) / 2
+    if_cropped = middles - (top, left)
+    if_resized = middles * (rows / high, cols / wide)
+    off = {"crops": np.abs(centres - if_cropped).mean(), "shows all": np.abs(centres - if_resized).mean()}
+    does = min(off, key=off.get)
+    said = f"The output is {rows}x{cols} of {high}x{wide}; a patch of the image moves it where the network {does} of it"
+    said = said.replace("crops of it", "crops the image").replace("shows all of it", "shows all of the image")
+    if max(off.values()) < 2 * min(off.values()) or case.maps.shape[1:] != (rows, cols):
+        return note("Not told: the map is of another size than the images, and what moves it is too wide to tell.")
+    images = np.concatenate([images for images, _, _ in case.data.batches]).astype("float32")
+    cut = contrast(images[:, top : top + rows, left : left + cols], case.maps)
+    at = [np.round((np.arange(n) + 0.5) * size / n - 0.5).astype(int) for n, size in ((rows, high), (cols, wide))]
+    small = contrast(images[:, at[0]][:, :, at[1]], case.maps)
+    said = f"{said}; across the labels' borders the images, cropped, change {cut:.2f} times as much as on average, "
+    said += f"resized {small:.2f} times."
+    if does == "crops" and small > max(1.3, 1.25 * cut):
+        details = {"top": top, "bottom": top + rows, "left": left, "right": left + cols}
+        return problem(RESIZED_FOR_CROPPED, said, **details)
+    if does == "shows all" and cut > max(1.3, 1.25 * small):
+        return problem(CROPPED_FOR_RESIZED, said)
+    return fine(said)
+
+
+def _centre(change):
+    """The row and column about which a map (row, col) of changes lies."""
+    weight = np.where(change > 0.2 * change.max(), change, 0) + 1e-12
+    rows, cols = np.indices(change.shape)
+    return (weight * rows).sum() / weight.sum() + 0.5, (weight * cols).sum() / weight.sum() + 0.5
 
 
 def _readings(moved):

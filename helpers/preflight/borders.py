@@ -1,9 +1,8 @@
-"""The borders between classes tell of labels that were rounded, of void as a class, and of labels that were turned."""
+"""The borders between classes tell of labels that were rounded, and of void as a class."""
 
 import numpy as np
 
-from .report import Cause, Result, fine, problem
-from .tools import GIVEN, turned
+from .report import Cause, problem
 
 ROUNDED = Cause(
     cause="Label maps that were resized or rotated with bilinear interpolation, and rounded: halfway between classes 0 "
@@ -57,30 +56,3 @@ def seams(case, shares):
         )
         return [problem(VOID_AS_A_CLASS, symptom, void=case.void)]
     return []
-
-
-LABELS_TURNED = Cause(
-    cause="Images and labels have different axes: labels should be {how}.",
-    cure="Read both in one order (column-major files, as of MATLAB, need labels.T); flip or turn both or none.",
-)
-
-
-def check_alignment(case):
-    """Do labels change where images change, or would they if they were turned?"""
-    if case.maps.ndim != 3 or case.maps.shape[1:] != case.x.shape[1:3]:
-        return Result([])
-    grey = np.concatenate([images for images, _, _ in case.data.batches]).astype("float32").mean(axis=-1)
-    contrasts = {how: _contrast(grey, labels) for how, labels in turned(case.maps).items()}
-    how, given = max(contrasts, key=contrasts.get), contrasts[GIVEN]
-    said = f"Across the labels' borders the images change {given:.2f} times as much as on average"
-    if contrasts[how] > max(1.5, (1.25 if len(grey) > 2 else 1.5) * given):
-        symptom = f"{said}; with labels {how} it is {contrasts[how]:.2f} times."
-        return Result([problem(LABELS_TURNED, symptom, how=how)])
-    return Result([fine(f"{said}.")])
-
-
-def _contrast(grey, labels):
-    """The mean change of grey images (image, row, col) across the labels' borders, over that everywhere."""
-    steps = [(np.abs(np.diff(grey, axis=axis)), np.diff(labels, axis=axis) != 0) for axis in (1, 2)]
-    across = np.concatenate([change[border] for change, border in steps])
-    return across.mean() / (np.concatenate([change.ravel() for change, _ in steps]).mean() + 1e-12)

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 from keras import ops
 
+from . import backend
+
 
 @dataclasses.dataclass(frozen=True)
 class Data:
@@ -28,10 +30,15 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """How the labels are written: n is the number of classes, hot tells whether labels are one-hot."""
+    """How the labels are written: n is the number of classes.
+
+    Attributes:
+        hot: whether labels are one-hot. soft: whether they are shares of a class, of which the larger counts here.
+    """
 
     n: int
     hot: bool
+    soft: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +97,22 @@ class Case:
     def loss(self, prediction):
         """The compiled loss of a prediction for `x`, without penalties on weights: float."""
         penalties = sum(float(ops.sum(penalty)) for penalty in self.model.losses)
-        prediction = ops.convert_to_tensor(prediction)
-        return float(self.model.compute_loss(self.x, self.data.y, prediction, self.data.weight)) - penalties
+        return float(self._loss(ops.convert_to_tensor(prediction))) - penalties
+
+    def _loss(self, prediction):
+        given = self.x, self.data.y, self.data.weight
+        x, y, weight = (None if part is None else ops.convert_to_tensor(part) for part in given)
+        return self.model.compute_loss(x, y, prediction, weight)
+
+    def slopes(self, gives):
+        """How much the loss changes with each pixel's logits, about undecided ones: float32, like `labels`.
+
+        Args:
+            gives: what the network `Gives`: the slope is taken through its last activation, as in training.
+        """
+        logits = np.random.RandomState(0).normal(0, 0.5, self.shape)
+        slopes = backend.slope(lambda z: self._loss(gives.last(z)), logits)
+        return np.abs(slopes).sum(axis=-1).reshape(self.labels.shape)
 
     def filled(self, c=0):
         """The labels, with class c where they are void."""

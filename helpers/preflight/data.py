@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from .case import Data
-from .report import Cause, Result, Stop, fine, problem
+from .report import LIKELY, Cause, Result, Stop, fine, note, problem
 from .tools import short
 
 _IMAGES = 8  # go through the network, at most
@@ -23,6 +23,12 @@ BLANK = Cause(
     cause="Images that were not read, or were rounded to 0: whole numbers divided by 255 and cast back.",
     cure="Look at one: plt.imshow(images[0]).",
 )
+FEW_VALUES = Cause(
+    cause="The images were divided as whole numbers (images // 255, or / 255 and then cast to a whole number): "
+    "everything but the brightest is 0. (If they are drawings of so few tones, all is well.)",
+    cure='images.astype("float32") / 255, or a Rescaling layer in the model.',
+    confidence=LIKELY,
+)
 
 
 def check_data(batch):
@@ -38,12 +44,17 @@ def check_data(batch):
                 raise Stop(problem(NAN, symptom, what=what))
     if x.min() == x.max():
         raise Stop(problem(BLANK, f"Every value of the images is {x.min():g}."))
+    values = np.unique(x)
+    few = len(values) <= 4 and x[0].size > 500
     said = f"{len(batches)} batch{'es' * (len(batches) > 1)} read"
     images = f"images {x.shape} {x.dtype}, {x.min():.3g} to {x.max():.3g}, mean {x.mean():.3g}"
-    return Result(
-        [fine(f"{said}; {images}; labels {y.shape} {y.dtype}.")],
-        facts=Data(batches, x, y, weight).first(_IMAGES),
-    )
+    text = f"{said}; {images}; labels {y.shape} {y.dtype}."
+    if few:
+        tones = ", ".join(f"{value:g}" for value in values)
+        findings = [problem(FEW_VALUES, f"{text} All pixels together have {len(values)} values: {tones}.")]
+    else:
+        findings = [fine(text)]
+    return Result(findings + _passes(batch, batches), facts=Data(batches, x, y, weight).first(_IMAGES))
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
@@ -99,13 +110,34 @@ def _collect(batch, source):
     try:
         for item in source:
             parts = item if isinstance(item, (tuple, list)) and len(item) in (2, 3) else (item, None)
+            _insist_on_one_of_each(parts)
             read.append((*(None if part is None else np.asarray(part) for part in parts), None)[:3])
             whole = isinstance(batch, keras.utils.PyDataset) and len(read) == len(batch)
             if whole or len(read) == _BATCHES or time.perf_counter() - start > _SECONDS:
                 break
+    except Stop:
+        raise
     except Exception as error:
         raise Stop(problem(UNREADABLE, f"The data set cannot be read: {short(error)}.")) from error
     return read
+
+
+SEVERAL_OF_EACH = Cause(
+    cause="preflight examines one image and one label map at a time. This says nothing against your data.",
+    cure="dataset.map(...) to pairs (image, label), for a model of that one input and output.",
+)
+
+
+def _insist_on_one_of_each(parts):
+    """Stops where a batch holds several images or label maps, as a tuple or a dictionary, in the place of one."""
+    for what, part in zip(("images", "labels"), parts, strict=False):
+        several = isinstance(part, dict) or (isinstance(part, tuple) and parts[1] is not None)
+        if several and all(np.ndim(value) > 2 for value in keras.tree.flatten(part)):
+            names = ", ".join(map(str, part)) if isinstance(part, dict) else f"{len(part)} of them"
+            if isinstance(part, dict) and parts[1] is None:
+                continue  # images and labels under names: they are missing where they are looked for
+            symptom = f"The {what} of a batch are a {type(part).__name__}: {names}."
+            raise Stop(problem(SEVERAL_OF_EACH, symptom))
 
 
 NO_BATCH_AXIS = Cause(
@@ -129,3 +161,47 @@ def _insist_on_a_pair(x, y):
         raise Stop(problem(NO_BATCH_AXIS if x.ndim == 3 else NO_LABELS, symptom))
     if len(x) != len(y):
         raise Stop(problem(UNPAIRED, f"{len(x)} images, but {len(y)} labels."))
+
+
+# ---- one pass and the next ------------------------------------------------------------------------------------------
+
+
+def _passes(batch, batches):
+    """Is augmentation drawn once, and kept? A note: two passes that are equal, of a pipeline that draws numbers."""
+    if not hasattr(batch, "element_spec") or not hasattr(batch, "take"):
+        return []
+    drawn = sorted(_random_operations(batch))
+    if not drawn and not _has(batch, "Shuffle"):
+        return []
+    again = [np.asarray(part) for part in next(iter(batch.take(1)))[:2]]
+    if not all(np.array_equal(one.ravel(), other.ravel()) for one, other in zip(batches[0], again, strict=False)):
+        return []
+    draws = f"draws random numbers ({', '.join(drawn[:3])})" if drawn else "shuffles"
+    text = f"The pipeline {draws}, and its first batch is the same in two passes. "
+    if _has(batch, "Cache"):
+        return [note(f"{text}cache() keeps what was drawn first: augment, and shuffle, behind it.")]
+    return [note(f"{text}Its seed begins anew with each pass: reshuffle_each_iteration=True, and no fixed seed.")]
+
+
+def _chain(dataset):
+    """A tf.data pipeline's data sets, from the last to the first."""
+    while dataset is not None:
+        yield dataset
+        dataset = getattr(dataset, "_input_dataset", None)
+
+
+def _has(dataset, kind):
+    return any(kind in type(part).__name__ for part in _chain(dataset))
+
+
+def _random_operations(dataset):
+    """The random operations within the functions that a tf.data pipeline maps: {name}."""
+    found = set()
+    for part in _chain(dataset):
+        mapped = getattr(getattr(part, "_map_func", None), "function", None)
+        for graph in [mapped.graph] if mapped is not None else []:
+            functions = [graph.as_graph_def().node, *(f.node_def for f in graph.as_graph_def().library.function)]
+            found |= {
+                node.op for nodes in functions for node in nodes if "Random" in node.op and "Shuffle" not in node.op
+            }
+    return found

@@ -1,15 +1,16 @@
 """The order of the checks, and what each needs from those before it."""
 
+from . import backend
 from .axes import check_axes
 from .batch_norm import check_batch_norm
-from .borders import check_alignment
 from .data import check_data
-from .gradient import check_gradient, check_trainable, gradients_of
-from .inputs import check_confidence, check_initial_loss, check_input_range
+from .gradient import check_gradient, check_trainable
+from .inputs import check_initial_loss, check_input_range, check_start
 from .labels import check_labels
 from .loss import check_loss
 from .model import check_forward, check_model, check_shapes
 from .output import check_output
+from .pairs import check_alignment
 from .prediction import check_prediction
 from .scores import check_scores
 from .training import Trainer, check_optimizer, check_overfit
@@ -35,24 +36,24 @@ def examine(table, unchanged, model, batch, *, class_names, steps, void, end):
     data, output = ask("model", check_forward, model, data, unchanged, needed=True)
     form = ask("shapes", check_shapes, data, output, needed=True)
     case = ask("labels", check_labels, model, data, output, form, void, class_names, needed=True)
-    ask("alignment", check_alignment, case)
+    ask("alignment", check_alignment, case, explained=table.found("data"))
 
     gives = ask("output", check_output, case, needed=True)
     said = ask("loss", check_loss, case, gives, needed=True)
-    ask("scores", check_scores, case, gives)
+    ask("scores", check_scores, case, gives, explained=table.found("loss"))
 
     start = ask("initial loss", check_initial_loss, case, said, unchanged)
-    norms = ask("input range", check_input_range, case, said, start)
+    norms = ask("input range", check_input_range, case, gives, said, start)
     other_range = table.found("input range")
     ask("batch norm", check_batch_norm, case, said, start, norms, steps, explained=other_range)
-    ask("initial loss", check_confidence, start, said, explained=bool(table.problems))
-
     ask("gradient", check_trainable, model, needed=True)
-    gradients = gradients_of(case)
-    ask("gradient", check_gradient, case, gradients, unchanged)
-    ask("axes", check_axes, case)
+    gradients = backend.gradients_of(model, case.x, case.data.y, case.data.weight)
+    ask("gradient", check_gradient, case, gradients, unchanged, explained=table.found("loss", "input range"))
+    ask("axes", check_axes, case, gives)
     ask("prediction", check_prediction, case, gives, explained=table.found("input range", "batch norm"))
 
-    trainer = Trainer(case, gives, gradients, unchanged, end)
-    best = ask("overfit", check_overfit, trainer, said, explained=bool(table.problems))
-    ask("optimizer", check_optimizer, trainer, said, best)
+    trainer = Trainer(case, gives, said, gradients, unchanged, end)
+    before = bool(table.problems)
+    learned = ask("overfit", check_overfit, trainer, explained=before or start.wild)
+    ask("initial loss", check_start, case, start, said, learns=trainer.learned(trainer.own()), explained=before)
+    ask("optimizer", check_optimizer, trainer, learned, explained=table.found("labels", "output", "loss"))

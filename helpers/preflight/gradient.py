@@ -2,33 +2,13 @@
 
 import numpy as np
 
-from .report import Cause, Result, Stop, fine, first, problem
-from .tools import array
+from .report import LIKELY, Cause, Result, Stop, fine, first, note, problem
+from .tools import array, watch
 
 ALL_FROZEN = Cause(
     cause="Every layer is frozen: trainable=False.",
     cure="trainable = True for the layers that should learn; then compile again.",
 )
-
-
-def gradients_of(case):
-    """A function of nothing that runs the network in training mode: -> loss without penalties, gradients (or None)."""
-    import tensorflow as tf
-
-    model, variables = case.model, case.model.trainable_variables
-    x, y, weight = (None if part is None else tf.constant(part) for part in (case.x, case.data.y, case.data.weight))
-    scale = 1024.0 if model.compute_dtype == "float16" else 1.0  # as training does there: small ones would become 0
-
-    @tf.function(autograph=False)
-    def gradients():
-        with tf.GradientTape() as tape:
-            loss = tf.cast(model.compute_loss(x, y, model(x, training=True), weight), "float32")
-            scaled = loss * scale
-            penalties = sum(tf.cast(tf.reduce_sum(penalty), "float32") for penalty in model.losses)
-        slopes = tape.gradient(scaled, [variable.value for variable in variables])
-        return loss - penalties, [None if slope is None else tf.convert_to_tensor(slope) / scale for slope in slopes]
-
-    return gradients
 
 
 def check_trainable(model):
@@ -38,23 +18,28 @@ def check_trainable(model):
     return Result([])
 
 
-def check_gradient(case, gradients, unchanged):
-    """Compares each kernel's gradient with the kernel. `gradients` is the function of `gradients_of`."""
+def check_gradient(case, gradients, unchanged, explained):
+    """Compares each kernel's gradient with the kernel.
+
+    Args:
+        gradients: the function of `backend.gradients_of`.
+        explained: whether a problem was found that makes gradients huge, or no numbers.
+    """
     model, slopes = case.model, gradients()[1]
     unchanged.restore()
     sizes, from_zero = _sizes(model.trainable_variables, slopes)
-    found = first((_none, _dead, _exploding), sizes, from_zero)
+    found = first((_none, _dead, _exploding), sizes, from_zero) or _dead_units(case)
+    if found and explained and found.cause == EXPLODING_GRADIENT.cause:
+        return Result([note(f"{found.measured} For what is said above.")])
     return Result([found or fine(_said(model, sizes))])
 
 
 def _sizes(variables, slopes):
     """The kernels' gradients as shares of the kernels, {path: size}; and whether one that learns begins at zero."""
-    import tensorflow as tf
-
     sizes, from_zero = {}, False
     for variable, slope in zip(variables, slopes, strict=True):
         if len(variable.shape) > 1:
-            size = 0.0 if slope is None else float(tf.norm(slope))
+            size = 0.0 if slope is None else float(np.linalg.norm(array(slope)))
             length = float(np.linalg.norm(array(variable)))
             from_zero |= length == 0 < size  # on purpose: what lies before it gets a gradient one step later
             sizes[variable.path] = size / length if length else size
@@ -111,3 +96,31 @@ def _exploding(sizes, from_zero):
         return None
     symptom = f"In {wild[0]} the gradient is {sizes[wild[0]]:.2g} times as large as the weights."
     return problem(EXPLODING_GRADIENT, symptom)
+
+
+DEAD_UNITS = Cause(
+    cause="Dead units: behind ReLU they are 0 at every pixel of every image, and get no gradient any more. A step that "
+    "was too large, or a bias far below 0, does that.",
+    cure="Build the network anew, with a tenth of the rate; he_normal and normalisation; LeakyReLU.",
+    confidence=LIKELY,
+)
+
+
+def _dead_units(case):
+    """Of a layer with ReLU, most channels should not be 0 everywhere."""
+    found = []
+
+    def see(operation, _, result):
+        relu = type(operation).__name__ in ("ReLU", "Relu") or getattr(
+            getattr(operation, "activation", None), "__name__", ""
+        ) in ("relu", "relu6")
+        if relu and len(result.shape) == 4 and result.shape[-1] >= 4:
+            values = array(result)
+            found.append((operation.name, float((values.max(axis=(0, 1, 2)) == 0).mean())))
+
+    with watch(see):
+        case.model(case.x, training=False)
+    name, share = max(found, key=lambda layer: layer[1], default=("", 0.0))
+    if share < 0.75:
+        return None
+    return problem(DEAD_UNITS, f"In {name}, {share:.0%} of the channels are 0 at every pixel of every image.")

@@ -25,7 +25,7 @@ def check_initial_loss(case, said, unchanged):
     start = case.loss(output)
     log = f" = ln {case.n}" if np.isclose(said.undecided, np.log(case.n), rtol=1e-3) else ""
     text = f"{start:.4g}; undecided {said.undecided:.3f}{log}; the same shares at every pixel {said.constant:.3f}."
-    if not start <= 2.5 * said.undecided:
+    if not said.above(start) <= 2.5 * said.above(said.undecided):
         return Result([note(f"{text} Far too high.")], facts=Start(start, wild=True))
     return Result([fine(text)], facts=Start(start, wild=False))
 
@@ -35,14 +35,6 @@ SURE_AND_WRONG = Cause(
     "or, for a trained network, labels in another order than it was trained on.",
     cure="Images of about -1 to 1, he_normal, normalisation; for a trained network compare the lists of classes.",
 )
-
-
-def check_confidence(start, said, explained):
-    """An initial loss that is far too high is a problem of its own, unless another problem has `explained` it."""
-    if not start.wild or explained:
-        return Result([])
-    symptom = f"The initial loss is {start.loss:.3g}, where an undecided network would have {said.undecided:.3f}."
-    return Result([problem(SURE_AND_WRONG, symptom)])
 
 
 # ---- the range of the images ----------------------------------------------------------------------------------------
@@ -61,13 +53,13 @@ class _Reached:
         return np.sqrt(np.mean(self.values**2))
 
 
-def check_input_range(case, said, start):
+def check_input_range(case, gives, said, start):
     """Compares what reaches the first layers with what they were made for: -> a `Memory` for each batch normalisation.
 
-    `said` is what the loss `Said`, `start` the initial loss.
+    `gives` is what the network `Gives`, `said` what the loss `Said`, `start` the initial loss.
     """
     reached = _look(case, case.x)
-    found = first((_other_range, _scaled_twice, _unscaled), case, said, start, reached)
+    found = first((_other_range, _better_otherwise, _scaled_twice), case, said, start, reached)
     text = f"{_range_of(case)} reach {reached.layer} as values of about {reached.size:.2g}."
     return Result([found or fine(text)], facts=reached.norms)
 
@@ -119,19 +111,50 @@ def _scaled_twice(case, said, start, reached):
     return problem(SCALED_TWICE, f"{_range_of(case)}: {met}.")
 
 
+BETTER_OTHERWISE = Cause(
+    cause="The network was trained on images that were prepared in another way.",
+    cure="Prepare them as its training did: {how}.",
+)
+
+_CHANGES = {**_SCALES, "images[..., ::-1] (blue, green, red)": lambda x: x[..., ::-1]}
+
+
+def _better_otherwise(case, said, start, reached):
+    """A network that was trained answers far better for images that are scaled, or have their channels exchanged."""
+    here = said.above(case.loss(case.output))
+    constant = said.above(said.constant)
+    tried = {how: change(case.x.astype("float32")) for how, change in _CHANGES.items()}
+    if case.x.shape[-1] != 3:
+        tried.popitem()
+    costs = {how: said.above(case.loss(case.model(x, training=False))) for how, x in tried.items()}
+    how = min(costs, key=costs.get)
+    if said.suspicious or not 0 < costs[how] < min(0.6 * constant, 0.5 * here):
+        return None
+    symptom = f"{_range_of(case)}: the loss is {here:.3g}, and {costs[how]:.3g} with {how}; constant {constant:.3g}."
+    return problem(BETTER_OTHERWISE, symptom, how=how)
+
+
 UNSCALED = Cause(
     cause="The input range: the network is made for about -1 to 1, and nothing scales the images.",
     cure="keras.layers.Rescaling(1 / 127.5, offset=-1) as its first layer.",
 )
 
 
-def _unscaled(case, said, start, reached):
-    """The initial loss is far too high, and the first layer meets large values."""
-    if not (start.wild and reached.size > 10):
-        return None
-    met = f"{_range_of(case)} reach {reached.layer} as values of about {reached.size:.0f}"
+def check_start(case, start, said, learns, explained):
+    """An initial loss that is far too high, once it is known whether training gets over it.
+
+    Args:
+        learns: whether some steps of training brought it below what a constant answer costs, or could not be made.
+        explained: whether another problem explains it.
+    """
+    if not start.wild or explained or learns:
+        return Result([])
+    reached = _look(case, case.x)
     loss = f"the initial loss is {start.loss:.3g}; undecided would be {said.undecided:.3f}"
-    return problem(UNSCALED, f"{met}; {loss}.")
+    if reached.size > 10:
+        met = f"{_range_of(case)} reach {reached.layer} as values of about {reached.size:.0f}"
+        return Result([problem(UNSCALED, f"{met}; {loss}.")])
+    return Result([problem(SURE_AND_WRONG, f"T{loss[1:]}.")])
 
 
 def _look(case, x):

@@ -1,32 +1,35 @@
 """Is every label a class, and does more than one class occur?"""
 
+import dataclasses
+
 import numpy as np
 
+from . import foreign
 from .borders import VOID_AS_A_CLASS, rounded, seams
 from .case import Case
 from .model import OTHER_NUMBER
-from .report import Cause, Result, Stop, fine, problem
+from .report import Cause, Result, Stop, fine, note, problem
 from .tools import loss_config
 
 
 def check_labels(model, data, output, form, void, class_names):
     """Reads the labels as classes, and looks for values that are none, and for void among the classes: -> `Case`."""
     ignored = loss_config(model).get("ignore_class")
-    void = void if ignored is None else ignored
+    if ignored is not None and not 0 <= ignored < form.n:  # one of the classes that is ignored is not void
+        void = ignored
     given = np.concatenate([labels for _, labels, _ in data.batches])
-    _insist_on_no_picture(given, output, void)
-    maps, fractions, others = _classes(given, data, output, form, void)
-    wrong = [*_fractions(fractions, maps), *_others(others, maps, form, void)]
-    if wrong:
-        raise Stop(*wrong)
+    read = _from_one_hot if form.hot else _from_numbers
+    maps, findings = read(given, data, output, form, void)
+    form = dataclasses.replace(form, soft=bool(findings))
     case = Case(model, data, output, form, void, maps, class_names)
     shares = np.bincount(maps[maps >= 0], minlength=form.n) / maps.size
     _insist_on_two_classes(case, shares)
-    problems = _names(case)
+    problems = [found for found in findings if found.verdict == "PROBLEM"] + _names(case)
     if maps.ndim == 3:
         problems += rounded(case)
         problems += [] if problems else seams(case, shares)
-    return Result(problems or [fine(_said(case, shares))], facts=case)
+    notes = [found for found in findings if found.verdict != "PROBLEM"]
+    return Result(problems or [fine(_said(case, shares)), *notes], facts=case)
 
 
 def _said(case, shares):
@@ -35,90 +38,103 @@ def _said(case, shares):
     return f"Void {np.mean(case.maps < 0):.1%}; {most}; {len(order)} of {case.n} classes occur."
 
 
-# ---- from labels as given to classes --------------------------------------------------------------------------------
+# ---- whole numbers, or one number per pixel -------------------------------------------------------------------------
 
 
-def _classes(given, data, output, form, void):
-    """Labels as given -> int (image, row, col), -1 for void; and the values that are fractions, or no class."""
-    classes, fractions, others = (_from_one_hot if form.hot else _from_numbers)(given, output, form, void)
+def _from_numbers(given, data, output, form, void):
+    """Labels as given -> int (image, row, col), -1 for void; and findings, where these do no harm.
+
+    Raises:
+        Stop: where values are no class, and leave no meaning to what follows.
+    """
+    values = np.asarray(given, "float64")
+    values = _as_maps(values.reshape(values.shape[: output.ndim - 1]), data)
+    nothing = values == void
+    strange = ((values < 0) | (values >= form.n) | (values != np.floor(values))) & ~nothing
+    looked_at = foreign.Values(values, strange, form.n, output.shape[-1], void)
+    findings = foreign.why(looked_at)
+    if findings and not looked_at.soft:
+        raise Stop(*findings)
+    values = np.where(values > 0.5, 1, 0) if findings else values
+    return np.where(nothing, -1, values).astype("int32"), findings
+
+
+def _as_maps(values, data):
+    """A list of pixels (image, pixel, ...) as a map (image, row, col, ...), where it is one."""
     rows, cols = data.x.shape[1:3]
-    if classes.ndim == 2 and classes.shape[1] == rows * cols:
-        classes = classes.reshape(-1, rows, cols)
-    return classes, fractions, others
+    if values.shape[1] == rows * cols:
+        return values.reshape(len(values), rows, cols, *values.shape[2:])
+    return values
 
 
-def _from_one_hot(given, _, __, void):
+# ---- one-hot --------------------------------------------------------------------------------------------------------
+
+EACH_ITS_OWN = Cause(
+    cause="Each output is a yes or no of its own (sigmoids), for masks that may overlap or leave a pixel without any; "
+    "preflight examines one class per pixel. This says nothing against your model.",
+    cure="Examine one mask at a time: keras.Model(model.input, model.output[..., k:k + 1]), compiled with the same "
+    "loss, and labels[..., k:k + 1].",
+)
+OVERLAP = Cause(
+    cause="Masks that overlap, or were put together wrongly: a softmax gives every pixel one class.",
+    cure="Decide which mask wins; or, if they may overlap, a sigmoid for each output and a binary cross-entropy.",
+)
+SCALED_ONE_HOT = Cause(
+    cause="One-hot labels went through what is meant for images: a change of brightness, or * 255. A row that should "
+    "hold a 1 holds another number, and the loss takes it for a weight.",
+    cure="Of the augmentation, give masks only what moves pixels (flip, crop, rotate); no brightness, no scaling.",
+)
+
+
+def _from_one_hot(given, data, output, form, void):
+    """As `_from_numbers`, for labels (image, row, col, class) or (image, pixel, class)."""
     values = np.asarray(given, "float64")
     if np.ptp(values.max(axis=-1)) < 1e-6 and values.max() < 1 and np.abs(values.sum(axis=-1) - 1).max() < 1e-4:
         values = np.round(values / values.max())  # label smoothing
-    nothing = (values == void).any(axis=-1) | (values == 0).all(axis=-1)
-    between = (values != np.floor(values)).any(axis=-1) & ~nothing
-    other = ((values.sum(axis=-1) != 1) | (values.max(axis=-1) != 1)) & ~between & ~nothing
-    classes = np.where(nothing | between | other, -1, values.argmax(axis=-1)).astype("int32")
-    return classes, values[between].max(axis=-1), values[other].max(axis=-1)
+    total, top, filled = values.sum(axis=-1), values.max(axis=-1), (values != 0).sum(axis=-1)
+    proper, zero = (filled == 1) & (top == 1), filled == 0
+    void_row = (values == void).any(axis=-1) & (filled != 1)
+    fractions = (values != np.floor(values)).any(axis=-1)
+    _insist_on_ones(values, proper, zero | void_row, filled == 1, top)
+    several = (filled > 1) & ~void_row & ~fractions
+    if several.any() or zero.any():
+        _insist_on_one_class(output, several, zero)
+    shares = fractions & (np.abs(total - 1) < 1e-2)
+    findings = []
+    if shares.mean() > 0.5 and shares.sum() == fractions.sum():
+        text = f"{shares.mean():.1%} of the rows are shares of classes that sum to 1; checks take the largest."
+        findings = [note(text)]
+        fractions = np.zeros_like(fractions)
+    if fractions.any():
+        symptom = f"{fractions.mean():.1%} of the labels are fractions, such as {top[fractions][0]:g}"
+        raise Stop(problem(foreign.INTERPOLATED, f"{symptom}."))
+    classes = np.where(zero | void_row, -1, values.argmax(axis=-1)).astype("int32")
+    return _as_maps(classes, data), findings
 
 
-def _from_numbers(given, output, form, void):
-    values = np.asarray(given, "float64")
-    values = values.reshape(values.shape[: output.ndim - 1])
-    nothing = values == void
-    between = values != np.floor(values)
-    other = ((values < 0) | (values >= form.n)) & ~nothing & ~between
-    classes = np.where(nothing | between | other, -1, values).astype("int32")
-    return classes, values[between], values[other]
+def _insist_on_ones(values, proper, nothing, single, top):
+    """Stops where rows hold one number, and it is another than 1: few numbers in each picture."""
+    strange = single & ~proper & ~nothing
+    if strange.mean() < 0.2:
+        return
+    each = [np.unique(image[here]) for image, here in zip(top, strange, strict=True) if here.any()]
+    if np.mean([len(numbers) <= 2 for numbers in each]) > 0.9:
+        some = ", ".join(f"{numbers[-1]:.4g}" for numbers in each[:5]) + ", ..." * (len(each) > 5)
+        symptom = f"{strange.mean():.1%} of the one-hot rows hold another number than 1; picture by picture: {some}."
+        raise Stop(problem(SCALED_ONE_HOT, symptom))
 
 
-# ---- values that are no class ---------------------------------------------------------------------------------------
-
-PICTURE_OF_A_MASK = Cause(
-    cause="Masks saved as pictures, white for the object: 255 is a brightness, not a class.",
-    cure="labels = labels > 127",
-)
-
-
-def _insist_on_no_picture(given, output, void):
-    if output.shape[-1] == 1 and set(np.unique(given)) == {0, void}:
-        raise Stop(problem(PICTURE_OF_A_MASK, f"The labels are 0 and {void}, for one output per pixel."))
-
-
-INTERPOLATED = Cause(
-    cause="Label maps that were resized, rotated or augmented with bilinear interpolation: a mean of class numbers, or "
-    "of a class and void, is no class.",
-    cure='Interpolate labels by the nearest pixel: method="nearest".',
-)
-
-
-def _fractions(values, maps):
-    if not values.size:
-        return []
-    share = values.size / maps.size
-    return [problem(INTERPOLATED, f"{share:.1%} of the labels are fractions, such as {values[0]:g}.")]
-
-
-FROM_1 = Cause(
-    cause="Labels off by one: they count from 1 to {n}, and 0 probably means unlabelled.",
-    cure="labels - 1; and where the file says 0, the void label {void}.",
-)
-VOID_AS_MINUS_1 = Cause(
-    cause="Void as -1 (0 - 1, of labels that count from 1). to_categorical makes it the last class.",
-    cure="np.where(labels < 0, {void}, labels), before anything else is done to them.",
-)
-NO_CLASS = Cause(
-    cause="Values that are no class, or another number than {void} for void.",
-    cure="Map them to 0, 1, ... C - 1, or tell which is void: void= here, ignore_class= in the loss.",
-)
-
-
-def _others(found, maps, form, void):
-    if not found.size:
-        return []
-    values = np.unique(found)
-    cause = INTERPOLATED if len(values) > 2 and values.max() < void else NO_CLASS
-    cause = FROM_1 if (values == form.n).all() else VOID_AS_MINUS_1 if (values == -1).all() else cause
-    some = ", ".join(f"{value:g}" for value in values[:5]) + ", ..." * (len(values) > 5)
-    share = found.size / maps.size
-    symptom = f"{share:.1%} of the labels are neither 0 to {form.n - 1} nor void ({void}): {some}."
-    return [problem(cause, symptom, n=form.n, void=void)]
+def _insist_on_one_class(output, several, zero):
+    """Stops where a pixel has several classes, or none, and the outputs are yes or no, each for itself."""
+    own = output.min() >= 0 and output.max() <= 1 and np.abs(output.sum(axis=-1) - 1).max() > 0.02
+    if own:
+        symptom = f"{several.mean():.1%} of the pixels have several classes, {zero.mean():.1%} have none"
+        raise Stop(problem(EACH_ITS_OWN, f"{symptom}; the outputs do not sum to 1."))
+    if several.any():
+        symptom = (
+            f"{several.mean():.1%} of the labels are neither 0 to {output.shape[-1] - 1} nor void: several classes"
+        )
+        raise Stop(problem(OVERLAP, f"{symptom} at one pixel."))
 
 
 # ---- classes that do not occur, or should not -----------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 
-from .report import Cause, Result, Stop, fine, first, problem
+from .report import LIKELY, Cause, Result, Stop, fine, first, problem
 from .tools import loss_config, short
 
 
@@ -17,6 +18,7 @@ class Said:
         perfect, wrong: of the right classes, and of wrong ones everywhere.
         undecided: of equal shares for all classes. constant: of the labels' own shares, the same at every pixel.
         present, counts: the classes that occur in the labels, and at how many pixels.
+        suspicious: whether a problem was found in what the loss says.
     """
 
     wants: str
@@ -26,11 +28,16 @@ class Said:
     constant: float
     present: np.ndarray
     counts: np.ndarray
+    suspicious: bool = False
 
     @property
     def bounded(self):
-        """Whether this is a Dice or IoU, which are there to count classes, not pixels."""
-        return self.wrong < 1.05 and self.undecided < 1
+        """Whether this is a Dice or IoU, or minus one, which are there to count classes, not pixels."""
+        return self.wrong - self.perfect < 1.05 and self.undecided - self.perfect < 1
+
+    def above(self, loss):
+        """How far a loss lies above that of a perfect answer: float. So losses below 0 are judged like others."""
+        return loss - self.perfect
 
 
 def check_loss(case, gives):
@@ -39,7 +46,7 @@ def check_loss(case, gives):
     said = _ask(case)
     found = first(_SUSPECTS, case, gives, said)
     if found:
-        return Result([found], facts=said)
+        return Result([found], facts=dataclasses.replace(said, suspicious=True))
     text = f"Wants {said.wants}, and gets them; perfect {said.perfect:.3g}, undecided {said.undecided:.3g}."
     void = " What stands at void pixels does not matter." * bool((~case.valid).any())
     return Result([fine(text + void)], facts=said)
@@ -118,6 +125,25 @@ def _is_a_number(value):
 
 # ---- what it may be suspected of, the most fundamental first --------------------------------------------------------
 
+RELU_LOGITS = Cause(
+    cause="ReLU on the logits: the loss takes the output for logits, and none is below 0, so that {consequence}. Where "
+    "ReLU gives 0 there is no gradient either.",
+    cure="No activation in the last layer: activation=None.",
+)
+
+
+def _relu(case, gives, said):
+    """A last layer with ReLU suits neither a loss of logits nor one of probabilities."""
+    if gives.ends_with != "relu":
+        return None
+    zero = (case.output == 0).mean()
+    what = "no probability can be below 0.5" if case.shape[-1] == 1 else "no class can be ruled out"
+    symptom = (
+        f"The last layer ends in ReLU: {zero:.1%} of its outputs are 0, and the largest is {case.output.max():.2g}."
+    )
+    return problem(RELU_LOGITS, symptom, consequence=what)
+
+
 DOUBLE_SOFTMAX = Cause(
     cause="Double softmax: one in the model, one in the loss (from_logits=True). Keras corrects that only where "
     "softmax is the very last layer.",
@@ -131,7 +157,7 @@ NO_SOFTMAX = Cause(
 
 def _softmax(case, gives, said):
     """Exactly one of network and loss should apply the softmax."""
-    if gives == said.wants:
+    if gives.form == said.wants:
         return None
     if said.wants == "logits":
         reached = case.loss(case.answer(case.filled(), "probabilities"))
@@ -143,8 +169,14 @@ def _softmax(case, gives, said):
 
 
 NAN_WHEN_CERTAIN = Cause(
-    cause="0/0 or log(0): a class that is neither in the labels nor predicted leaves nothing below the line.",
-    cure="Average over the classes present, smooth, and take the log of softmax from logits.",
+    cause="0/0 or log(0){precision}: a class that is neither in the labels nor predicted leaves nothing below the "
+    "line.",
+    cure="Average over the classes present, smooth, and take the log of softmax from logits{cast}.",
+)
+LOG_OF_0 = Cause(
+    cause="log(0): a loss of your own takes the log of a probability, and what is certain has probability "
+    "0{precision}.",
+    cure="The log of softmax from logits, as Keras' cross-entropies do; or ops.clip(p, 1e-7, 1) in float32{cast}.",
 )
 
 
@@ -152,8 +184,14 @@ def _nan_when_certain(case, gives, said):
     """An answer that is certain, right or wrong, should have a finite loss."""
     if np.isfinite([said.perfect, said.wrong]).all():
         return None
+    half = case.model.compute_dtype == "float16"
+    output = keras.backend.standardize_dtype(case.model(case.x[:1], training=False).dtype)
+    precision = " in float16, whose smallest number is 6e-8 and whose sums overflow at 65504" * (output == "float16")
+    cast = ', with the last layer in float32: Softmax(dtype="float32")' * half
     symptom = f"Of an answer that is certain the loss is no number: right {said.perfect:g}, wrong {said.wrong:g}."
-    return problem(NAN_WHEN_CERTAIN, symptom)
+    symptom += f" The network gives {output}." * half
+    absent = case.n > len(said.present)
+    return problem(NAN_WHEN_CERTAIN if absent and not half else LOG_OF_0, symptom, precision=precision, cast=cast)
 
 
 WRONG_WAY_ROUND = Cause(
@@ -168,6 +206,23 @@ def _wrong_way_round(case, gives, said):
         return None
     symptom = f"The loss prefers a wrong answer ({said.wrong:.3g}) to the right one ({said.perfect:.3g})."
     return problem(WRONG_WAY_ROUND, symptom)
+
+
+PERFECT_COSTS_MORE = Cause(
+    cause="A perfect answer costs more than an undecided one: the loss is mean to certainty. Its labels are not what "
+    "it takes them for (255 for 1, rows that do not sum to 1), a sum runs over another axis than the classes, or a "
+    "term of it has the wrong sign.",
+    cure="Try the loss by hand on four pixels, term by term.",
+    confidence=LIKELY,
+)
+
+
+def _perfect_costs_more(case, gives, said):
+    """A perfect answer should cost less than an undecided one."""
+    if said.perfect < said.undecided:
+        return None
+    symptom = f"A perfect answer costs {said.perfect:.3g}, an undecided one {said.undecided:.3g}."
+    return problem(PERFECT_COSTS_MORE, symptom)
 
 
 VOID_PICTURE = Cause(
@@ -192,15 +247,117 @@ LOSS_OF_VOID = Cause(
     cause="Void pixels are trained as if they had a class, or {void} enters a product.",
     cure="ignore_class={void}, or helpers.losses; in a loss of your own, multiply by (labels != {void}).",
 )
+VOID_IN_ONE_HOT = Cause(
+    cause="{void}, the label of void, stands within one-hot rows, and the loss takes it for a weight: such a pixel "
+    "pulls {void} times as much as any other.",
+    cure="Make one-hot rows of labels with a class only, and weight the others 0: sample_weight=(labels != {void}); or "
+    "a sparse loss with ignore_class={void}.",
+)
+NO_CHANNEL = Cause(
+    cause="A class has no channel: {which}. A row of zeros is not left out: its gradient is that of a pixel which "
+    "should be none of the classes, and a softmax cannot answer that.",
+    cure="As many channels as classes, the background one of them: keras.utils.to_categorical(labels, C), and C "
+    "outputs.",
+)
+ROWS_OF_ZEROS = Cause(
+    cause="Rows of zeros, meant for void, are not left out: the loss is 0 there, its gradient is not (it comes from "
+    "the logits, softmax minus 0).",
+    cure="A sample weight of 0 there: sample_weight=labels.any(axis=-1); or a sparse loss with ignore_class={void}.",
+)
+
+
+def _void_in_one_hot(case, gives, said):
+    """A row of one-hot labels that holds the void label should be left out."""
+    if not case.form.hot or case.valid.all():
+        return None
+    rows = (np.asarray(case.data.y) == case.void).any(axis=-1).reshape(case.valid.shape) & ~case.valid
+    slopes = case.slopes(gives)
+    if not rows.any() or not slopes[rows].mean() > 1e-3 * np.median(slopes[case.valid]):
+        return None
+    times = (
+        f"{slopes[rows].mean() / (np.median(slopes[case.valid]) + 1e-30):.2g} times as steep there as at other pixels"
+    )
+    symptom = f"{rows.mean():.1%} of the one-hot rows hold {case.void}, and the loss is {times}."
+    return problem(VOID_IN_ONE_HOT, symptom, void=case.void)
 
 
 def _counts_void(case, gives, said):
-    """The loss should not change with what is predicted at void pixels."""
-    last, zero = (case.loss(case.answer(case.filled(c), said.wants)) for c in (case.n - 1, 0))
-    if not abs(last - zero) > 1e-3 * said.wrong:
+    """The loss should have no slope at pixels without a class."""
+    void = ~case.valid
+    if not void.any() or gives.form != said.wants:
         return None
-    symptom = f"The loss changes with what is predicted at void pixels, {(~case.valid).mean():.1%} of all."
-    return problem(LOSS_OF_VOID, symptom, void=case.void)
+    slopes = case.slopes(gives)
+    there, elsewhere = slopes[void].mean(), np.median(slopes[case.valid])
+    if not there > 1e-3 * elsewhere:
+        return None
+    share = void.mean()
+    times = f"{there / (elsewhere + 1e-30):.2g} times as steep there as at a labelled pixel"
+    if not case.form.hot:
+        symptom = f"The loss changes with what is predicted at void pixels, {share:.1%} of all: it is {times}."
+        return problem(LOSS_OF_VOID, symptom, void=case.void)
+    zeros = (np.asarray(case.data.y) == 0).all(axis=-1).reshape(void.shape)
+    symptom = f"{share:.1%} of the one-hot rows are zeros, and the loss is {times}."
+    if share > 0.05 and _solid(zeros):
+        background = zeros.ndim == 3 and np.mean([edge.mean() for edge in (zeros[:, 0], zeros[:, :, 0])]) > 0.6
+        which = (
+            "that of the background was taken away"
+            if background
+            else f"the labels were made one-hot with {case.n} channels, and have more classes"
+        )
+        return problem(NO_CHANNEL, symptom, which=which)
+    return problem(ROWS_OF_ZEROS, symptom, void=case.void)
+
+
+def _solid(maps):
+    """Whether most of the pixels lie within regions, not in thin lines: bool, of bool (image, row, col)."""
+    if maps.ndim != 3:
+        return True
+    inner = maps[:, 1:-1, 1:-1] & maps[:, 2:, 1:-1] & maps[:, :-2, 1:-1] & maps[:, 1:-1, 2:] & maps[:, 1:-1, :-2]
+    return inner.sum() > 0.5 * maps.sum()
+
+
+IGNORED_CLASS = Cause(
+    cause="The loss ignores class {c}{how}: whatever is predicted there costs nothing, so that the other classes are "
+    "painted over it. (If {c} means unlabelled, all is well; then tell preflight: void={c}.)",
+    cure="Count every class; void has a label of its own, 255.",
+    confidence=LIKELY,
+)
+SOME_LINES = Cause(
+    cause="The loss sees only some of the {lines}: it cuts the labels or the output along another axis than the "
+    "classes (y[:, 1:] in place of y[..., 1:]), or takes {lines} for classes.",
+    cure="Keep the axes apart: (image, row, col, class); index classes with [..., c].",
+)
+
+
+def _without_slope(case, gives, said):
+    """The loss should have a slope at every labelled pixel."""
+    if gives.form != said.wants or not np.isfinite(case.loss(case.output)):
+        return None
+    slopes, labels = case.slopes(gives), case.labels
+    weight = case.data.weight
+    flat = (slopes <= 1e-6 * slopes.max()) & case.valid
+    if weight is not None and np.size(weight) == labels.size:
+        flat &= np.reshape(weight, labels.shape) != 0
+    if flat.mean() < 1e-3:
+        return None
+    for axis, lines in ((0, "images"), (1, "rows"), (2, "columns")):
+        if axis >= labels.ndim:
+            break
+        others = tuple(i for i in range(labels.ndim) if i != axis)
+        valid = case.valid.sum(axis=others)
+        unseen = (flat.sum(axis=others) == valid) & (valid > 0)
+        if unseen.any() and not unseen.all() and flat.sum() == flat.compress(unseen, axis=axis).sum():
+            where = ", ".join(map(str, np.flatnonzero(unseen)[:5])) + ", ..." * (unseen.sum() > 5)
+            symptom = f"The loss has no slope in {unseen.sum()} of {len(unseen)} {lines}: {where}."
+            return problem(SOME_LINES, symptom, lines=lines)
+    for c in said.present:
+        here = labels == c
+        if flat[here].mean() > 0.99:
+            ignored = loss_config(case.model).get("ignore_class")
+            how = f", with ignore_class={ignored}" if ignored == c else ""
+            symptom = f"At pixels of class {case.name(c)}, {here.mean():.1%} of all, the loss has no slope."
+            return problem(IGNORED_CLASS, symptom, c=c, how=how)
+    return None
 
 
 ABSENT_CLASSES = Cause(
@@ -212,7 +369,7 @@ ABSENT_CLASSES = Cause(
 def _absent_classes(case, gives, said):
     """A perfect answer should cost next to nothing, even where some classes do not occur."""
     absent = case.n - len(said.present)
-    if not (said.perfect > 0.2 * said.undecided and absent > 0):
+    if not (said.perfect > 0.2 * said.undecided > 0 and absent > 0):
         return None
     symptom = f"Even a perfect answer costs {said.perfect:.3f} (undecided: {said.undecided:.3f})."
     return problem(ABSENT_CLASSES, symptom, absent=absent, n=case.n)
@@ -239,5 +396,6 @@ def _rare_class(case, gives, said):
 
 
 _SUSPECTS = (
-    _softmax, _nan_when_certain, _wrong_way_round, _void_picture, _counts_void, _absent_classes, _rare_class,
+    _relu, _softmax, _nan_when_certain, _void_in_one_hot, _wrong_way_round, _perfect_costs_more, _void_picture,
+    _counts_void, _without_slope, _absent_classes, _rare_class,
 )  # fmt: skip

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from .backend import BACKENDS
 from .case import Form
 from .report import Cause, Result, Stop, fine, problem
 from .tools import array, short
@@ -15,33 +16,56 @@ NOT_A_MODEL = Cause(
     cure="preflight(model, batch): the compiled model first, then images and labels.",
 )
 OTHER_BACKEND = Cause(
-    cause="preflight takes its gradients with TensorFlow.",
+    cause="preflight takes gradients with TensorFlow, JAX or PyTorch.",
     cure="Run it with KERAS_BACKEND=tensorflow: what it finds holds for the other backends.",
 )
 NOT_COMPILED = Cause(
     cause="compile was not called, or without a loss.",
     cure="Call model.compile(optimizer, loss, ...) as for training, then preflight(model, batch).",
 )
+LOSS_OF_ITS_OWN = Cause(
+    cause="The model was compiled without a loss that Keras knows: it keeps one of its own, for a train_step of its own. "
+    "This says nothing against your model.",
+    cure="model.compile(optimizer, loss=the_loss) for the examination, in keras.Model.compile's own way.",
+)
+SEVERAL_INPUTS = Cause(
+    cause="preflight examines models of one image input. This says nothing against yours.",
+    cure="Make a keras.Model of the image alone, with the other inputs held fast by a layer; compile and examine that.",
+)
+SEVERAL_OUTPUTS = Cause(
+    cause="preflight examines one output at a time. This says nothing against your model.",
+    cure="one = keras.Model(model.input, model.outputs[0]); one.compile(optimizer, the loss of this output); then "
+    "preflight(one, (images, labels of this output)).",
+)
 
 
 def check_model(model):
-    """Stops unless this is a compiled model, on TensorFlow."""
+    """Stops unless this is a compiled model of one image input and one output."""
     if not isinstance(model, keras.Model):
         raise Stop(problem(NOT_A_MODEL, f"This is {type(model).__name__}, not a keras.Model."))
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() not in BACKENDS:
         raise Stop(problem(OTHER_BACKEND, f"The backend of Keras is {keras.backend.backend()}."))
     if not getattr(model, "compiled", False) or not getattr(model, "loss", None) or not model.optimizer:
+        if getattr(model, "compiled", False) and model.optimizer:
+            raise Stop(problem(LOSS_OF_ITS_OWN, "The model is compiled, with an optimizer and without a loss."))
         symptom = "The model is not compiled: it has no loss, or no optimizer, to examine."
         raise Stop(problem(NOT_COMPILED, symptom))
+    inputs, outputs = (_names(getattr(model, part, None)) for part in ("inputs", "outputs"))
+    if len(inputs) > 1:
+        raise Stop(problem(SEVERAL_INPUTS, f"The model takes {len(inputs)} inputs: {', '.join(inputs)}."))
+    if len(outputs) > 1:
+        symptom = f"The model gives {len(outputs)} outputs: {', '.join(outputs)}."
+        raise Stop(problem(SEVERAL_OUTPUTS, symptom))
     return Result([])
+
+
+def _names(tensors):
+    """The names of a model's input or output tensors; none for a model that does not know them."""
+    return [tensor.name for tensor in tensors] if isinstance(tensors, (list, tuple)) else []
 
 
 # ---- what it gives for these images ---------------------------------------------------------------------------------
 
-SEVERAL_OUTPUTS = Cause(
-    cause="preflight examines one image input and one output.",
-    cure="Make a keras.Model of that output, compile it with its loss, and examine it.",
-)
 DIVERGED = Cause(
     cause="Training has already diverged: a rate too high, NaN in the data, log(0) or 0/0 in the loss.",
     cure="Build the model anew, and run preflight on that.",
@@ -52,13 +76,32 @@ def check_forward(model, data, unchanged):
     """Runs the model once: -> `Data` of as many images as it can take in half a second a step, and its output."""
     output, took = _run(model, data, unchanged)
     if not ops.is_tensor(output):
-        raise Stop(problem(SEVERAL_OUTPUTS, "The model gives several outputs."))
+        symptom = f"The model gives several outputs: {type(output).__name__} of {len(keras.tree.flatten(output))}."
+        raise Stop(problem(SEVERAL_OUTPUTS, symptom))
     for variable in model.variables:
         if not np.isfinite(array(variable)).all():
             raise Stop(problem(DIVERGED, f"The weights {variable.path} are NaN or infinite."))
+    findings = _random(model, data, array(output))
     images = len(data.x)
     images = int(np.clip(images * 0.2 / took, min(2, images), images))  # so that a step takes about half a second
-    return Result([], facts=(data.first(images), array(output)[:images]))
+    return Result(findings, facts=(data.first(images), array(output)[:images]))
+
+
+RANDOM_INFERENCE = Cause(
+    cause="Something in the model stays random in inference: dropout or noise that is called with training=True, or "
+    "random numbers drawn in a layer of your own.",
+    cure="layer(x, training=training), or no training= at all: Keras then passes on whether it trains.",
+)
+
+
+def _random(model, data, output):
+    """Two calls in inference mode should give the same."""
+    again = array(model(data.x, training=False))
+    moved = np.abs(again - output)
+    if not (np.isfinite(output).all() and moved.max() > 1e-3 * max(1.0, np.abs(output).max())):
+        return []
+    symptom = f"Two calls in inference mode, on the same images, give answers that differ by up to {moved.max():.2g}."
+    return [problem(RANDOM_INFERENCE, symptom)]
 
 
 OTHER_SIZE = Cause(

@@ -16,10 +16,10 @@ def check_prediction(case, gives, explained):
     """Looks for one class everywhere, and for labels in another order.
 
     Args:
-        gives: "logits" or "probabilities", whichever the network gives.
+        gives: what the network `Gives`.
         explained: whether a problem was found that makes a trained network give one class.
     """
-    p, valid = case.probabilities(case.output, gives), case.valid
+    p, valid = case.probabilities(case.output, gives.form), case.valid
     given = np.bincount(p.argmax(axis=-1)[valid], minlength=case.n) / valid.sum()
     truth = np.bincount(case.labels[valid], minlength=case.n) / valid.sum()
     c, trained = given.argmax(), trained_steps(case.model)

@@ -6,12 +6,18 @@ beside the check that finds it:
     EMPTY = Cause(cause="A wrong path or pattern.", cure="Look before batching: len(files).")
     ...
     raise Stop(problem(EMPTY, "The data set is empty: it holds no image."))
+
+What was measured is certain; that it has this cause may not be. So each cause says how sure it is: `MEASURED` where
+the numbers leave no other cause, `LIKELY` where they leave two and this is the common one, `POSSIBLE` where they leave
+more.
 """
 
 import dataclasses
 import textwrap
 
 from .tools import short
+
+MEASURED, LIKELY, POSSIBLE = "measured", "likely", "possible"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,14 +28,16 @@ class Problem:
     symptom: str  # what was measured
     cause: str
     cure: str
+    confidence: str = MEASURED  # in the cause: "measured", "likely" or "possible"
 
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """The likely cause of a problem, and its cure. Gaps in the texts, such as {void}, are filled in by `problem`."""
+    """The cause of a problem, and its cure. Gaps in the texts, such as {void}, are filled in by `problem`."""
 
     cause: str
     cure: str
+    confidence: str = MEASURED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Finding:
     measured: str
     cause: str = ""
     cure: str = ""
+    confidence: str = MEASURED
 
 
 def fine(measured):
@@ -54,7 +63,7 @@ def note(measured):
 
 def problem(cause, symptom, **details):
     """A finding that something is wrong: a `Cause`, what was measured, and what fills the gaps of the cause's texts."""
-    return Finding("PROBLEM", symptom, cause.cause.format(**details), cause.cure.format(**details))
+    return Finding("PROBLEM", symptom, cause.cause.format(**details), cause.cure.format(**details), cause.confidence)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,9 +152,10 @@ class Table:
         for found in findings:
             _print(name, found.verdict, found.measured)
             if found.verdict == "PROBLEM":
-                _print("", "cause:", found.cause)
+                sure = "" if found.confidence == MEASURED else f"({found.confidence}) "
+                _print("", "cause:", sure + found.cause)
                 _print("", "cure:", found.cure)
-                self.problems.append(Problem(name, found.measured, found.cause, found.cure))
+                self.problems.append(Problem(name, found.measured, found.cause, found.cure, found.confidence))
 
 
 def _print(name, verdict, text):

@@ -1,4 +1,8 @@
-"""Does it learn? Some steps of training on the few images, which are undone afterwards."""
+"""Does it learn? Some steps of training on the few images, which are undone afterwards.
+
+The model's own optimizer comes first. Only if the loss does not fall below that of a constant answer, Adam is tried, too:
+is it the optimizer, or what it learns from?
+"""
 
 import dataclasses
 import time
@@ -6,11 +10,16 @@ import time
 import keras
 import numpy as np
 
-from .report import Cause, Result, fine, note, problem
+from . import backend
+from .report import LIKELY, POSSIBLE, Cause, Result, fine, note, problem
 from .tools import array
 
 _STEPS = 40  # of training, with each optimizer
+_LONG = 240  # where 40 cannot tell slow from stuck
+_SMALL = 2e-4  # as a share of the weights: steps that get nowhere in a short run
 _RATES = (1e-2, 1e-3, 1e-4)  # of Adam, until one overfits the batch
+_LEARNED = 0.9  # of what a constant answer costs above a perfect one: below it, images were looked at
+_ENOUGH = 0.5  # of the same: there is nothing more to see
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +28,13 @@ class Trained:
 
     Attributes:
         losses: before each step, and after the last.
-        step: how far one step moves a kernel, as a share of its length: the median.
+        step: how far one step moves a kernel, as a share of its length: the median. late: the same of the last steps.
         right: the share of the labelled pixels that are right at the end, in training mode.
     """
 
     losses: list
     step: float
+    late: float
     right: float
 
     @property
@@ -34,111 +44,212 @@ class Trained:
 
     @property
     def last(self):
-        """The last loss, infinite if it is NaN."""
-        return self.losses[-1] if np.isfinite(self.losses[-1]) else np.inf
+        """The last loss, infinite if it is NaN: the mean of the last three, as dropout and batches make it jump."""
+        last = np.mean(self.losses[-3:]) if self.n > 9 else self.losses[-1]
+        return float(last) if np.isfinite(last) else np.inf
 
     def __str__(self):
         return f"loss {self.losses[0]:.3f} -> {self.losses[-1]:.3f} in {self.n} steps"
 
 
-@dataclasses.dataclass(frozen=True)
 class Trainer:
     """Holds all that training takes, whichever the optimizer is.
 
-    Attributes:
-        gives: "logits" or "probabilities", whichever the network gives.
+    Args:
+        gives: what the network `Gives`. said: what the loss `Said`.
         gradients: a function of nothing -> loss, gradients.
         unchanged: puts back what training changes.
         end: when everything should be over, by `time.perf_counter`.
+
+    Attributes:
+        constant: what a constant answer, the labels' own shares everywhere, costs above a perfect one.
     """
 
-    case: object
-    gives: str
-    gradients: object
-    unchanged: object
-    end: float
+    def __init__(self, case, gives, said, gradients, unchanged, end):
+        self.case, self.gives, self.said, self.gradients = case, gives, said, gradients
+        self.unchanged, self.end = unchanged, end
+        self.constant = said.above(said.constant)
+        self._kept = {}
+        given = _without_scaling(case.model.optimizer)
+        self.name, self.rate = type(given).__name__, highest_rate(given)
+        self._own = type(given).from_config({**given.get_config(), "learning_rate": self.rate})
+        self._adam = self._own if type(given) is keras.optimizers.Adam else keras.optimizers.Adam()
 
-    def train(self, optimizer, share):
+    def learned(self, trained):
+        """Whether it came below what a constant answer costs."""
+        return self.said.above(trained.last) < _LEARNED * self.constant
+
+    def own(self, steps=_STEPS):
+        """`Trained` with the model's own optimizer, at the highest rate of its schedule."""
+        if steps not in self._kept:
+            self._kept[steps] = self._train(self._own, self.rate, 0.5, steps)
+        return self._kept[steps]
+
+    def adam(self, rate):
+        """`Trained` with Adam at this rate."""
+        return self._train(self._adam, rate, 0.45, _STEPS)
+
+    def _train(self, optimizer, rate, share, steps):
         """Makes some steps in this share of the time that is left, and undoes them: -> `Trained`."""
         end = time.perf_counter() + share * max(0.0, self.end - time.perf_counter())
         variables = self.case.model.trainable_variables
         kernels = [(variable, array(variable)) for variable in variables if len(variable.shape) > 1]
-        optimizer.build(variables)
+        if not optimizer.built:
+            optimizer.build(variables)
+            optimizer.at_rest = [array(variable) for variable in optimizer.variables]
+            optimizer.step = backend.steps_of(optimizer, variables)
+        for variable, value in zip(optimizer.variables, optimizer.at_rest, strict=True):
+            variable.assign(value.astype(variable.dtype))
+        optimizer.learning_rate = rate
         try:
-            losses = self._steps(optimizer, variables, end)
-            moved = [np.linalg.norm(array(v) - was) / (np.linalg.norm(was) + 1e-12) for v, was in kernels]
-            step = float(np.median(moved)) / max(1, len(losses) - 1) if moved else 0.0
-            return Trained(losses, step, self._right())
+            losses, before = self._steps(optimizer.step, kernels, end, steps)
+            made = max(1, len(losses) - 1)
+            step, late = (_moved(kernels, was) for was in ([was for _, was in kernels], before))
+            return Trained(losses, step / made, late / max(1, made // 3), self._right())
         finally:
             self.unchanged.restore()
 
-    def _steps(self, optimizer, variables, end):
-        """Trains until it is time, or a loss is no number: -> the losses."""
-        import tensorflow as tf
+    def _steps(self, step, kernels, end, most):
+        """Trains until it is time, it has learned enough, or a loss is no number.
 
-        @tf.function(autograph=False)
-        def apply(slopes):
-            optimizer.apply(slopes, variables)
-
-        losses = []
+        Returns:
+            The losses, and the kernels when a third of the steps was still to come.
+        """
+        losses, before = [], [was for _, was in kernels]
         while True:
             loss, slopes = self.gradients()
-            losses.append(float(loss))
-            if len(losses) > _STEPS or not np.isfinite(losses[-1]) or time.perf_counter() > end:
-                return losses
-            apply([tf.zeros(v.shape) if g is None else g for v, g in zip(variables, slopes, strict=True)])
+            losses.append(float(array(loss)))
+            enough = len(losses) > 10 and self.said.above(np.mean(losses[-3:])) < _ENOUGH * self.constant
+            if len(losses) > most or enough or not np.isfinite(losses[-1]) or time.perf_counter() > end:
+                return losses, before
+            step(slopes)
+            if len(losses) == most - most // 3:
+                before = [array(variable) for variable, _ in kernels]
 
     def _right(self):
         output = array(self.case.model(self.case.x, training=True))
-        p, valid = self.case.probabilities(output, self.gives), self.case.valid
+        p, valid = self.case.probabilities(output, self.gives.form), self.case.valid
         return float((p.argmax(axis=-1) == self.case.labels)[valid].mean())
 
+
+def _moved(kernels, before):
+    """How far the kernels lie from where they were, as a share of their length: the median."""
+    moved = [
+        np.linalg.norm(array(v) - was) / (np.linalg.norm(was) + 1e-12)
+        for (v, _), was in zip(kernels, before, strict=True)
+    ]
+    return float(np.median(moved)) if moved else 0.0
+
+
+def _without_scaling(optimizer):
+    """The optimizer itself, without the scaling for float16."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def highest_rate(optimizer):
+    """The optimizer's learning rate, or the highest of its schedule in a million steps: float."""
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return max(float(array(schedule(step))) for step in np.unique(np.geomspace(1, 1e6, 300).astype(int)))
+    return float(array(optimizer.learning_rate))
+
+
+# ---- can it learn at all? -------------------------------------------------------------------------------------------
 
 LEARNS_NOTHING = Cause(
     cause="What it learns from does not tell it the labels: features that are constant, frozen or dead, images paired "
     "with other images' labels, or a network too small.",
     cure="Look at image and label side by side; unfreeze; try the same data on a network that is known to work.",
+    confidence=POSSIBLE,
+)
+RARE_IN_CROSS_ENTROPY = Cause(
+    cause="The object is rare, and the loss counts pixels: masks without any object cost hardly more than right ones, "
+    "so that empty masks are learned first, and may stay.",
+    cure="Add a Dice (loss = cross-entropy + Dice), or weight the class; show crops in which objects are; then Adam "
+    "1e-3.",
+    confidence=LIKELY,
 )
 
 
-def check_overfit(trainer, said, explained):
-    """Can it learn the few images by heart, at any rate? -> the `Trained` that got furthest with Adam.
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """Training in all: with the optimizer's own steps, and with Adam where that was not enough.
+
+    Attributes:
+        best: the `Trained` that got furthest. rare: whether one class is so rare that a constant answer costs next to
+            nothing, and few steps tell nothing.
+    """
+
+    best: Trained
+    rare: bool
+
+
+def check_overfit(trainer, explained):
+    """Can it learn the few images by heart, with its own optimizer or with Adam at any rate? -> `Learned`.
 
     Args:
-        said: what the loss `Said`.
         explained: whether a problem was found that keeps it from learning.
     """
-    tried = {}
-    for rate in _RATES:
-        tried[rate] = trained = trainer.train(keras.optimizers.Adam(rate), share=0.45)
-        if trained.last < 0.9 * said.constant or trained.n < 10:
-            break
-    rate = min(tried, key=lambda rate: tried[rate].last)
-    best, rates = tried[rate], " or ".join(f"{rate:g}" for rate in tried)
-    right = f"{best.right:.0%} of the pixels right"
-    text = f"Adam {rate:g}: {best}, {right}; same shares everywhere {said.constant:.3f}."
-    if best.n < 10:
+    own, said = trainer.own(), trainer.said
+    tried = {f"{trainer.name} {trainer.rate:.3g}": own}
+    if not (trainer.learned(own) or explained) and own.n >= 3:
+        for rate in _RATES:
+            tried[f"Adam {rate:g}"] = trained = trainer.adam(rate)
+            if trainer.learned(trained) or trained.n < 10:
+                break
+    name = min(tried, key=lambda name: tried[name].last)
+    best = tried[name]
+    counts = np.sort(said.counts)[::-1]
+    rare = counts[1:].sum() < 0.02 * counts.sum()
+    text = f"{name}: {best}, {best.right:.0%} of the pixels right; same shares everywhere {said.constant:.3f}."
+    if best.n < 10 and not trainer.learned(best):
         found = note(f"Not told: no time for more. {text}")
-    elif best.last < 0.9 * said.constant:
+    elif rare and not said.bounded and not trainer.learned(own) and not explained and _costs_nothing(trainer, counts):
+        least = (
+            f"{counts[1:].sum() / counts.sum():.2%} of the pixels are not of class {said.present[said.counts.argmax()]}"
+        )
+        symptom = (
+            f"{least}: the same shares everywhere cost {said.constant:.3f}, undecided {said.undecided:.3f}. {text}"
+        )
+        found = problem(RARE_IN_CROSS_ENTROPY, symptom)
+    elif trainer.learned(best):
         found = fine(text)
     elif explained:
         found = note(f"It cannot learn these images by heart, for what is said above. {text}")
-    elif _still_falls(best):
-        found = note(f"Not told: the loss was still falling. {text}")
+    elif _still_falls(best) or rare:
+        found = note(f"Not told: not yet below what a constant answer costs, and {best.n} steps cannot tell. {text}")
     else:
+        rates = " or ".join(f"{rate:g}" for rate in _RATES)
         symptom = f"It cannot even learn {len(trainer.case.x)} images by heart, at {rates}. {text}"
         found = problem(LEARNS_NOTHING, symptom)
-    return Result([found], facts=best)
+    return Result([found], facts=Learned(best, rare))
+
+
+def _costs_nothing(trainer, counts):
+    """Whether a mask without objects costs next to nothing, in comparison with an undecided one."""
+    return (
+        trainer.constant < 0.1 * trainer.said.above(trainer.said.undecided) and counts[1:].sum() < 0.01 * counts.sum()
+    )
 
 
 def _still_falls(best):
     """Whether the loss fell, and did so in the last quarter of the steps."""
-    return best.last < 0.95 * best.losses[0] and (best.n < 30 or best.last < 0.97 * best.losses[-best.n // 4])
+    first, last = best.losses[0], best.last
+    before = best.losses[-best.n // 4] if best.n else first
+    return first - last > 0.05 * abs(first) and (best.n < 30 or before - last > 0.03 * abs(before))
 
+
+# ---- are the optimizer's own steps of a size that suits? ------------------------------------------------------------
 
 SMALL_STEPS = Cause(
     cause="The optimizer's steps are too small: rate {rate:.3g} is far too low for {optimizer}.",
     cure="Adam 1e-3; Adadelta needs a rate near 1.0, as in its paper.",
+)
+STUCK = Cause(
+    cause="It stands where every pixel gets the same answer, and the steps of {optimizer} at rate {rate:.3g} are too "
+    "small to leave: the gradient is small there, and so is a step in proportion to it.",
+    cure="Adam 1e-3, whose steps do not shrink with the gradient; or {ten:.3g} and momentum 0.9; and normalisation.",
+    confidence=LIKELY,
 )
 LARGE_STEPS = Cause(
     cause="The optimizer's steps are too large: rate {rate:.3g}.",
@@ -146,31 +257,46 @@ LARGE_STEPS = Cause(
 )
 
 
-def check_optimizer(trainer, said, best):
-    """Does one of its own steps, at the highest rate of its schedule, move the weights?
+def check_optimizer(trainer, learned, explained):
+    """Does one of its own steps, at the highest rate of its schedule, move the weights, and downhill?
 
     Args:
-        said: what the loss `Said`.
-        best: what was `Trained` with Adam, as a comparison.
+        learned: what `check_overfit` found.
+        explained: whether a problem was found in the loss or the labels, which may make any step a wild one.
     """
-    own = trainer.case.model.optimizer
-    own = getattr(own, "inner_optimizer", own)  # without the scaling for float16
-    name, rate = type(own).__name__, _highest_rate(own)
-    trained = trainer.train(type(own).from_config({**own.get_config(), "learning_rate": rate}), share=0.9)
+    name, rate, trained, best, said = trainer.name, trainer.rate, trainer.own(), learned.best, trainer.said
     text = f"{name}, rate {rate:.3g}: a step moves the weights by {trained.step:.0e} of their size; {trained}"
-    gain, possible = trained.losses[0] - trained.last, max(best.losses[0] - best.last, 0.1 * best.losses[0])
+    gain, possible = trained.losses[0] - trained.last, max(best.losses[0] - best.last, 0.1 * abs(best.losses[0]))
+    against = f"{text} (at best {best.last:.3f})."
     if trained.n < 3:
         return Result([note(f"Not told: no time for more. {text}.")])
     if trained.step < 2e-5 and gain < 0.05 * possible:
-        return Result([problem(SMALL_STEPS, f"{text} (Adam: {best.last:.3f}).", rate=rate, optimizer=name)])
-    if trained.last > 1.5 * max(trained.losses[0], said.undecided) and best.last < 0.9 * best.losses[0]:
-        return Result([problem(LARGE_STEPS, f"{text} (Adam: {best.last:.3f}).", rate=rate)])
-    return Result([fine(f"{text}.")])
+        return Result([problem(SMALL_STEPS, against, rate=rate, optimizer=name)])
+    start = max(said.above(trained.losses[0]), said.above(said.undecided))
+    if said.above(trained.last) > 1.5 * start and (best.last < trained.losses[0] - 0.1 * abs(trained.losses[0])):
+        if explained:
+            return Result([note(f"{text}: for what is said above.")])
+        return Result([problem(LARGE_STEPS, against, rate=rate)])
+    if trainer.learned(trained):
+        return Result([fine(f"{text}.")])
+    if trainer.learned(best) and not (explained or learned.rare) and trained.late < _SMALL:
+        longer = trainer.own(_LONG)
+        if _stands(trainer, longer):
+            symptom = f"{name}, rate {rate:.3g}: {longer}, where the same shares everywhere cost {said.constant:.3f}"
+            symptom += (
+                f"; its last steps move the weights by {longer.late:.0e} of their size (at best {best.last:.3f})."
+            )
+            return Result([problem(STUCK, symptom, optimizer=name, rate=rate, ten=10 * rate)])
+    return Result(
+        [note(f"{text}: not yet below what a constant answer costs; slow or stuck, these steps cannot tell.")]
+    )
 
 
-def _highest_rate(optimizer):
-    """The optimizer's learning rate, or the highest of its schedule in a million steps: float."""
-    schedule = getattr(optimizer, "_learning_rate", None)
-    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        return max(float(array(schedule(step))) for step in np.unique(np.geomspace(1, 1e6, 300).astype(int)))
-    return float(array(optimizer.learning_rate))
+def _stands(trainer, longer):
+    """Whether the loss came down to that of a constant answer, and stays there with steps that hardly move a weight."""
+    if longer.n < 0.8 * _LONG or not np.isfinite(longer.losses).all():
+        return False
+    third = longer.n // 3
+    fell = [np.mean(longer.losses[i : i + 5]) for i in (0, third, longer.n - third, longer.n - 5)]
+    here = trainer.said.above(longer.last)
+    return here < 1.15 * trainer.constant and fell[2] - fell[3] < 0.2 * (fell[0] - fell[1]) and longer.late < _SMALL

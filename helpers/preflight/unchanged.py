@@ -5,6 +5,9 @@ import random
 
 import keras
 import numpy as np
+from keras import ops
+
+from . import backend
 
 
 class Unchanged:
@@ -24,7 +27,7 @@ class Unchanged:
             optimizer = getattr(self.model, "optimizer", None)
             optimizers = optimizer.variables if optimizer else []
             for variable in [*self.model.variables, *self.model.metrics_variables, *optimizers]:
-                self.before.setdefault(id(variable), (variable, np.array(variable.numpy())))
+                self.before.setdefault(id(variable), (variable, _value(variable)))
 
     def restore(self):
         """Gives every variable the value that was saved."""
@@ -39,20 +42,17 @@ class Unchanged:
         self._put_back()
 
 
+def _value(variable):
+    return np.array(ops.convert_to_numpy(variable.value))
+
+
 def _random_states():
-    """Saves the states of Python's, NumPy's, Keras' and TensorFlow's random numbers; returns what puts them back."""
+    """Saves the states of Python's, NumPy's, Keras' and the backend's random numbers; returns what puts them back."""
     python, numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002 (that of others is what matters)
     seeds = keras.src.random.seed_generator  # Keras has no public name for the generator behind its unseeded layers
     generator = seeds.global_state.get_global_attribute(seeds.GLOBAL_SEED_GENERATOR)
-    state = None if generator is None else np.array(generator.state.numpy())
-    eager = numbers = None
-    if keras.backend.backend() == "tensorflow":
-        from tensorflow.python.eager import context
-
-        eager = context.context()
-        numbers = getattr(eager, "_rng", None)  # once tf.random.set_seed was called, it seeds each operation
-        if numbers is not None:  # TensorFlow keeps a state for each seed that was used, so these are others meanwhile
-            eager._rng = random.Random("preflight")
+    state = None if generator is None else _value(generator.state)
+    put_back_backend = backend.random_state()
 
     def put_back():
         random.setstate(python)
@@ -60,7 +60,6 @@ def _random_states():
         seeds.global_state.set_global_attribute(seeds.GLOBAL_SEED_GENERATOR, generator)
         if generator is not None:
             generator.state.assign(state)
-        if numbers is not None:
-            eager._rng = numbers
+        put_back_backend()
 
     return put_back
