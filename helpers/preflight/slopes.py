@@ -115,7 +115,7 @@ def without_slope(case, gives, said):
         valid = case.valid.sum(axis=others)
         unseen = (flat.sum(axis=others) == valid) & (valid > 0)
         if unseen.any() and not unseen.all() and flat.sum() == flat.compress(unseen, axis=axis).sum():
-            where = ", ".join(map(str, np.flatnonzero(unseen)[:5])) + ", ..." * (unseen.sum() > 5)
+            where = ", ".join(map(str, np.flatnonzero(unseen)[:5])) + ", ..." * bool(unseen.sum() > 5)
             symptom = f"The loss has no slope in {unseen.sum()} of {len(unseen)} {lines}: {where}."
             return problem(SOME_LINES, symptom, lines=lines)
     for c in said.present:
