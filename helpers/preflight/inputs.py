@@ -149,7 +149,7 @@ def check_unscaled(case, start, trainer, said, explained):
         start: the initial loss. trainer: trains some steps. said: what the loss `Said`.
         explained: whether another problem explains it.
     """
-    if not start.wild or explained or trainer.learned(trainer.own()):
+    if not start.wild or explained or trainer.came_down(trainer.own()):
         return Result([])
     reached = _look(case, case.x)
     if not reached.size > 10:
@@ -161,7 +161,7 @@ def check_unscaled(case, start, trainer, said, explained):
 
 def check_confidence(start, trainer, said, explained):
     """An initial loss that is far too high is a problem, unless training gets over it, or it is `explained`."""
-    if not start.wild or explained or trainer.learned(trainer.own()):
+    if not start.wild or explained or trainer.came_down(trainer.own()):
         return Result([])
     symptom = f"The initial loss is {start.loss:.3g}, where an undecided network would have {said.undecided:.3f}."
     return Result([problem(SURE_AND_WRONG, symptom)])

@@ -79,6 +79,10 @@ class Trainer:
         """Whether it came below what a constant answer costs."""
         return self.said.above(trained.last) < _LEARNED * self.constant
 
+    def came_down(self, trained):
+        """Whether it got over a wild beginning: it costs less than an undecided answer."""
+        return self.said.above(trained.last) < self.said.above(self.said.undecided)
+
     def own(self, steps=None):
         """`Trained` with the model's own optimizer, at the highest rate of its schedule."""
         steps = steps or _STEPS
@@ -192,8 +196,8 @@ def check_overfit(trainer, start, explained):
         start: the initial loss.
         explained: whether a problem was found that keeps it from learning.
     """
-    explained = explained or start.wild
     own, said = trainer.own(), trainer.said
+    explained = explained or (start.wild and not trainer.came_down(own))
     tried = {f"{trainer.name} {trainer.rate:.3g}": own}
     if not (trainer.learned(own) or explained) and own.n >= 3:
         for rate in _RATES:
