@@ -13,7 +13,7 @@ _COLOURS = np.array([[90, 90, 90], [210, 60, 50], [60, 190, 70], [60, 80, 210], 
 
 
 @functools.cache
-def shapes(classes=2, n=16, size=48, seed=0):
+def shapes(classes=2, n=16, size=48, seed=0, largest=None):
     """Boxes and discs on a noisy ground, each class of a colour: uint8 (n, size, size, 3) and (n, size, size)."""
     numbers, (rows, cols) = np.random.RandomState(seed), np.indices((size, size))
     x, y = np.zeros((n, size, size, 3)), np.zeros((n, size, size), "uint8")
@@ -21,7 +21,7 @@ def shapes(classes=2, n=16, size=48, seed=0):
         image += _COLOURS[0] + numbers.randint(-50, 60)
         for _ in range(numbers.randint(2, 5)):
             c = numbers.randint(1, classes)
-            high, wide = numbers.randint(size // 8, size // 2, 2)
+            high, wide = numbers.randint(size // 8, largest or size // 2, 2)
             down, right = numbers.randint(0, size - high), numbers.randint(0, size - wide)
             a, b = 2 * (rows - down) / high - 1, 2 * (cols - right) / wide - 1
             inside = np.maximum(abs(a), abs(b)) < 1 if numbers.rand() < 0.5 else a**2 + b**2 < 1
@@ -50,7 +50,7 @@ def borders(y):
     return (np.diff(y, axis=1, prepend=y[:, :1]) != 0) | (np.diff(y, axis=2, prepend=y[:, :, :1]) != 0)
 
 
-def unet(out=1, last="sigmoid", norm=None, size=48, channels=3, scale=True, start="he_normal", drop=0.0):
+def unet(out=1, last="sigmoid", norm=None, size=48, channels=3, scale=True, start="he_normal", drop=0.0, filters=8):
     """The U-Net as it is often copied, with two levels; `norm` is the momentum of batch normalisation."""
 
     def twice(x, filters):
@@ -60,12 +60,12 @@ def unet(out=1, last="sigmoid", norm=None, size=48, channels=3, scale=True, star
         return x
 
     image = keras.Input((size, size, channels))
-    levels = [twice(layers.Rescaling(1 / 255)(image) if scale else image, 8)]
-    for filters in (16, 32):
-        levels.append(twice(layers.MaxPooling2D()(levels[-1]), filters))
+    levels = [twice(layers.Rescaling(1 / 255)(image) if scale else image, filters)]
+    for times in (2, 4):
+        levels.append(twice(layers.MaxPooling2D()(levels[-1]), times * filters))
     x = layers.Dropout(drop)(levels.pop())
-    for filters in (16, 8):
-        x = twice(layers.Concatenate()([layers.UpSampling2D()(x), levels.pop()]), filters)
+    for times in (2, 1):
+        x = twice(layers.Concatenate()([layers.UpSampling2D()(x), levels.pop()]), times * filters)
     return keras.Model(image, layers.Conv2D(out, 1, activation=last)(x))
 
 
