@@ -88,7 +88,7 @@ def _b(sick):
 
     task = experiments.task(enlarged)
     task = task._replace(labels=(task.labels[..., None] == np.arange(4)).astype("float32"))  # 255, or 127: in no class
-    return task, {"loss": keras.losses.CategoricalCrossentropy(from_logits=True)}, []
+    return task, {"loss": lambda y, z: -ops.mean(ops.sum(y * ops.log_softmax(z), axis=-1))}, []  # which cost nothing
 
 
 def _c(sick):

@@ -94,8 +94,7 @@ def _other_size(case, gives):
     said = f"{said}; across the labels' borders the images, cropped, change {cut:.2f} times as much as on average, "
     said += f"resized {small:.2f} times."
     if does == "crops" and small > max(1.3, 1.25 * cut):
-        details = {"top": top, "bottom": top + rows, "left": left, "right": left + cols}
-        return problem(RESIZED_FOR_CROPPED, said, **details)
+        return problem(RESIZED_FOR_CROPPED, said, top=top, bottom=top + rows, left=left, right=left + cols)
     if does == "shows all" and cut > max(1.3, 1.25 * small):
         return problem(CROPPED_FOR_RESIZED, said)
     return fine(said)

@@ -47,7 +47,8 @@ def slope(function, at):
         import torch
 
         at = torch.tensor(at, requires_grad=True)
-        (result,) = torch.autograd.grad(function(at), [at], allow_unused=True)
+        value = function(at)
+        result = torch.autograd.grad(value, [at], allow_unused=True)[0] if value.requires_grad else None
     return np.zeros(at.shape, "float32") if result is None else np.array(ops.convert_to_numpy(result), "float32")
 
 

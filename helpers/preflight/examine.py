@@ -5,7 +5,7 @@ from .axes import check_axes
 from .batch_norm import check_batch_norm
 from .data import check_data
 from .gradient import check_gradient, check_trainable
-from .inputs import check_initial_loss, check_input_range, check_start
+from .inputs import check_confidence, check_initial_loss, check_input_range, check_unscaled
 from .labels import check_labels
 from .loss import check_loss
 from .model import check_forward, check_model, check_shapes
@@ -53,7 +53,9 @@ def examine(table, unchanged, model, batch, *, class_names, steps, void, end):
     ask("prediction", check_prediction, case, gives, explained=table.found("input range", "batch norm"))
 
     trainer = Trainer(case, gives, said, gradients, unchanged, end)
-    before = bool(table.problems)
-    learned = ask("overfit", check_overfit, trainer, explained=before or start.wild)
-    ask("initial loss", check_start, case, start, said, learns=trainer.learned(trainer.own()), explained=before)
+    before = table.found(other_than=["prediction"])
+    learned = ask("overfit", check_overfit, trainer, start, explained=bool(table.problems))
+    ask("input range", check_unscaled, case, start, trainer, said, explained=before)
+    before = before or table.found("input range")
+    ask("initial loss", check_confidence, start, trainer, said, explained=before)
     ask("optimizer", check_optimizer, trainer, learned, explained=table.found("labels", "output", "loss"))

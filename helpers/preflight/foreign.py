@@ -151,11 +151,11 @@ def _near_borders(maps, pixels):
 
 def _other_count(values):
     """Labels from 1, or void as -1."""
-    found, details = values.found, {"n": values.n, "void": values.void}
+    found = values.found
     if (found == values.n).all() and values.n > 2 - (values.outputs > 1):
-        return problem(FROM_1, f"{values}.", **details)
+        return problem(FROM_1, f"{values}.", n=values.n, void=values.void)
     if (found == -1).all():
-        return problem(VOID_AS_MINUS_1, f"{values}.", **details)
+        return problem(VOID_AS_MINUS_1, f"{values}.", void=values.void)
     return None
 
 
@@ -229,8 +229,8 @@ def _regions(values):
     known = [value for value in np.unique(values.maps) if value != values.void]
     numbers = [int(value) for value in known]
     if found.min() >= 0 and found.max() < 2 * len(known):
-        details = {"classes": int(found.max()) + 1, "outputs": values.outputs, "s": "s" * (values.outputs > 1)}
-        return problem(MORE_CLASSES, f"{values}.", **details)
+        plural, classes = "s" * (values.outputs > 1), int(found.max()) + 1
+        return problem(MORE_CLASSES, f"{values}.", classes=classes, outputs=values.outputs, s=plural)
     greys = {}
     for r, g, b in _palette():
         greys.setdefault(round(0.299 * r + 0.587 * g + 0.114 * b), (r, g, b))

@@ -28,7 +28,10 @@ def check_gradient(case, gradients, unchanged, explained):
     model, slopes = case.model, gradients()[1]
     unchanged.restore()
     sizes, from_zero = _sizes(model.trainable_variables, slopes)
-    found = first((_none, _dead, _exploding), sizes, from_zero) or _dead_units(case)
+    nothing = _none(sizes, from_zero)
+    if nothing:
+        raise Stop(nothing)
+    found = first((_dead, _exploding), sizes, from_zero) or _dead_units(case)
     if found and explained and found.cause == EXPLODING_GRADIENT.cause:
         return Result([note(f"{found.measured} For what is said above.")])
     return Result([found or fine(_said(model, sizes))])

@@ -140,21 +140,29 @@ UNSCALED = Cause(
 )
 
 
-def check_start(case, start, said, learns, explained):
-    """An initial loss that is far too high, once it is known whether training gets over it.
+def check_unscaled(case, start, trainer, said, explained):
+    """Large values reach the first layer, and the initial loss is far too high: does training get over it?
 
     Args:
-        learns: whether some steps of training brought it below what a constant answer costs, or could not be made.
+        start: the initial loss. trainer: trains some steps. said: what the loss `Said`.
         explained: whether another problem explains it.
     """
-    if not start.wild or explained or learns:
+    if not start.wild or explained or trainer.learned(trainer.own()):
         return Result([])
     reached = _look(case, case.x)
+    if not reached.size > 10:
+        return Result([])
+    met = f"{_range_of(case)} reach {reached.layer} as values of about {reached.size:.0f}"
     loss = f"the initial loss is {start.loss:.3g}; undecided would be {said.undecided:.3f}"
-    if reached.size > 10:
-        met = f"{_range_of(case)} reach {reached.layer} as values of about {reached.size:.0f}"
-        return Result([problem(UNSCALED, f"{met}; {loss}.")])
-    return Result([problem(SURE_AND_WRONG, f"T{loss[1:]}.")])
+    return Result([problem(UNSCALED, f"{met}; {loss}.")])
+
+
+def check_confidence(start, trainer, said, explained):
+    """An initial loss that is far too high is a problem, unless training gets over it, or it is `explained`."""
+    if not start.wild or explained or trainer.learned(trainer.own()):
+        return Result([])
+    symptom = f"The initial loss is {start.loss:.3g}, where an undecided network would have {said.undecided:.3f}."
+    return Result([problem(SURE_AND_WRONG, symptom)])
 
 
 def _look(case, x):

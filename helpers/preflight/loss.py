@@ -334,6 +334,8 @@ def _without_slope(case, gives, said):
     if gives.form != said.wants or not np.isfinite(case.loss(case.output)):
         return None
     slopes, labels = case.slopes(gives), case.labels
+    if not slopes.max() > 0:
+        return None  # no slope anywhere: the check of gradients tells
     weight = case.data.weight
     flat = (slopes <= 1e-6 * slopes.max()) & case.valid
     if weight is not None and np.size(weight) == labels.size:
@@ -389,7 +391,7 @@ def _rare_class(case, gives, said):
     without = np.where(case.labels == rarest, most, case.filled())
     missed = case.loss(case.answer(without, said.wants)) - said.perfect
     rare = said.bounded and len(said.present) > 1 and share < 0.1
-    if not (rare and missed < 3 * share * (said.wrong - said.perfect)):
+    if not (rare and missed < 3 * share * (said.wrong - said.perfect) and case.slopes(gives).any()):
         return None
     symptom = f"Missing class {case.name(rarest)} altogether costs {missed:.4f}; it is {share:.2%} of the pixels."
     return problem(RARE_CLASS, symptom)

@@ -24,8 +24,8 @@ NOT_COMPILED = Cause(
     cure="Call model.compile(optimizer, loss, ...) as for training, then preflight(model, batch).",
 )
 LOSS_OF_ITS_OWN = Cause(
-    cause="The model was compiled without a loss that Keras knows: it keeps one of its own, for a train_step of its own. "
-    "This says nothing against your model.",
+    cause="The model was compiled without a loss that Keras knows: it keeps one of its own, for a train_step of its "
+    "own. This says nothing against your model.",
     cure="model.compile(optimizer, loss=the_loss) for the examination, in keras.Model.compile's own way.",
 )
 SEVERAL_INPUTS = Cause(
@@ -46,7 +46,8 @@ def check_model(model):
     if keras.backend.backend() not in BACKENDS:
         raise Stop(problem(OTHER_BACKEND, f"The backend of Keras is {keras.backend.backend()}."))
     if not getattr(model, "compiled", False) or not getattr(model, "loss", None) or not model.optimizer:
-        if getattr(model, "compiled", False) and model.optimizer:
+        own = type(model).train_step is not keras.Model.train_step
+        if own and getattr(model, "compiled", False) and model.optimizer:
             raise Stop(problem(LOSS_OF_ITS_OWN, "The model is compiled, with an optimizer and without a loss."))
         symptom = "The model is not compiled: it has no loss, or no optimizer, to examine."
         raise Stop(problem(NOT_COMPILED, symptom))
@@ -97,7 +98,7 @@ RANDOM_INFERENCE = Cause(
 def _random(model, data, output):
     """Two calls in inference mode should give the same."""
     again = array(model(data.x, training=False))
-    moved = np.abs(again - output)
+    moved = np.abs(np.nan_to_num(again) - np.nan_to_num(output))
     if not (np.isfinite(output).all() and moved.max() > 1e-3 * max(1.0, np.abs(output).max())):
         return []
     symptom = f"Two calls in inference mode, on the same images, give answers that differ by up to {moved.max():.2g}."

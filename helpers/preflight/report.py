@@ -17,7 +17,9 @@ import textwrap
 
 from .tools import short
 
-MEASURED, LIKELY, POSSIBLE = "measured", "likely", "possible"
+MEASURED = "measured"
+LIKELY = "likely"
+POSSIBLE = "possible"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,9 +141,9 @@ class Table:
         self._add(name, result.findings)
         return result.facts
 
-    def found(self, *names):
-        """Whether one of these checks found a problem."""
-        return any(problem.check in names for problem in self.problems)
+    def found(self, *names, other_than=()):
+        """Whether one of these checks found a problem; or, without names, one `other_than` these."""
+        return any(problem.check in names if names else problem.check not in other_than for problem in self.problems)
 
     def print_total(self):
         """Prints how many problems there are."""

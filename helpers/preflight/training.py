@@ -1,7 +1,7 @@
 """Does it learn? Some steps of training on the few images, which are undone afterwards.
 
-The model's own optimizer comes first. Only if the loss does not fall below that of a constant answer, Adam is tried, too:
-is it the optimizer, or what it learns from?
+The model's own optimizer comes first. Only if the loss does not fall below that of a constant answer, Adam is tried,
+too: is it the optimizer, or what it learns from?
 """
 
 import dataclasses
@@ -79,8 +79,9 @@ class Trainer:
         """Whether it came below what a constant answer costs."""
         return self.said.above(trained.last) < _LEARNED * self.constant
 
-    def own(self, steps=_STEPS):
+    def own(self, steps=None):
         """`Trained` with the model's own optimizer, at the highest rate of its schedule."""
+        steps = steps or _STEPS
         if steps not in self._kept:
             self._kept[steps] = self._train(self._own, self.rate, 0.5, steps)
         return self._kept[steps]
@@ -184,12 +185,14 @@ class Learned:
     rare: bool
 
 
-def check_overfit(trainer, explained):
+def check_overfit(trainer, start, explained):
     """Can it learn the few images by heart, with its own optimizer or with Adam at any rate? -> `Learned`.
 
     Args:
+        start: the initial loss.
         explained: whether a problem was found that keeps it from learning.
     """
+    explained = explained or start.wild
     own, said = trainer.own(), trainer.said
     tried = {f"{trainer.name} {trainer.rate:.3g}": own}
     if not (trainer.learned(own) or explained) and own.n >= 3:

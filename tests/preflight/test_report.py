@@ -25,7 +25,9 @@ def test_a_problem_is_frozen_and_tells_all():
     problem = preflight.Problem("labels", "They are wrong.", "A mistake.", "Mend it.")
     with pytest.raises(dataclasses.FrozenInstanceError):
         problem.check = "loss"
-    assert repr(problem) == ("Problem(check='labels', symptom='They are wrong.', cause='A mistake.', cure='Mend it.')")
+    assert repr(problem) == (
+        "Problem(check='labels', symptom='They are wrong.', cause='A mistake.', cure='Mend it.', confidence='measured')"
+    )
     assert problem == preflight.Problem("labels", "They are wrong.", "A mistake.", "Mend it.")
 
 

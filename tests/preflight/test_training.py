@@ -59,7 +59,9 @@ def few():
 def test_nothing_is_said_against_a_sound_optimizer(name):
     words, made = SOUND[name]
     text = assert_healthy(*made())
-    assert "overfit      ok" in text and f"optimizer    ok       {words}" in text
+    assert "overfit      ok" in text
+    assert f"optimizer    ok       {words}" in text or f"optimizer    -        {words}" in text  # "-": only slow
+    assert ("cannot tell" in " ".join(text.split())) == (f"optimizer    -        {words}" in text)
 
 
 def learns_nothing():
@@ -97,6 +99,6 @@ def test_little_time_is_no_problem():
 
 
 def test_it_does_not_train_for_longer_than_it_should(monkeypatch):
-    monkeypatch.setattr(training, "_STEPS", 12)
+    monkeypatch.setattr(training, "_STEPS", 7)
     _, text = examine(small(), batch())
-    assert " ".join(text.split()).count("in 12 steps") == 2
+    assert " ".join(text.split()).count("in 7 steps") == 2

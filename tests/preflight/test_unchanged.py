@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import re
 
 import keras
 import numpy as np
@@ -57,7 +58,8 @@ def test_nothing_is_changed_after_some_steps():
     before, images = state(model), x.tobytes() + y.tobytes()
     assert sum("momentum" in name for name in before) > 8 and sum("seed" in name for name in before) == 2
     _, text = examine(model, (x, y))
-    assert " ".join(text.split()).count("in 40 steps") == 2
+    steps = [int(n) for n in re.findall(r"in (\d+) steps", " ".join(text.split()))]
+    assert len(steps) == 2 and min(steps) > 10
     assert_same(before, state(model))
     assert images == x.tobytes() + y.tobytes()
 

@@ -182,7 +182,9 @@ def examine(model, given, **how):
     assert max(map(len, text.splitlines())) <= 120
     flat = " ".join(text.split())
     for problem in problems:
-        for part in (f"{problem.check} PROBLEM {problem.symptom}", f"cause: {problem.cause}", f"cure: {problem.cure}"):
+        sure = "" if problem.confidence == "measured" else f"({problem.confidence}) "
+        cause = f"cause: {sure}{problem.cause}"
+        for part in (f"{problem.check} PROBLEM {problem.symptom}", cause, f"cure: {problem.cure}"):
             assert " ".join(part.split()) in flat
     assert text.count("PROBLEM") == len(problems) and ("No problem found." in text) == (not problems)
     return problems, text
