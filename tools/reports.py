@@ -44,8 +44,8 @@ problems = preflight(model, batch)  # (images, labels), or a tf.data pipeline, a
 
 Each report was rebuilt as a small model with small pictures, sick and cured, in
 [`tests/support/reports.py`](../tests/support/reports.py): these are not the reporters' own data. The twins differ in
-what the report was about. This page is written by `{command}`, and `{command} --check` tells whether
-it still holds. *Measured*, *likely* and *possible* say [how sure preflight is of a cause](#how-sure-is-it).
+what the report was about. `{command}` writes this page, and with `--check` it says whether the page still
+holds. *Measured*, *likely* and *possible* say [how sure preflight is of a cause](#how-sure-is-it).
 
 | report | what was seen | cause | preflight says | of its cured twin |
 |---|---|---|---|---|
