@@ -47,6 +47,11 @@ def case(name, cured=False, epochs=8):
     return Case(model, (task.images[:24], task.labels[:24]), run, _complaint(name, task, options["loss"], run))
 
 
+def seventh_loss():
+    """The loss of the patient of whom only measurements are told: a Keras loss of labels and logits."""
+    return losses.CrossEntropy([0.0, 1.0, 1.0, 1.0])  # the background counts for nothing
+
+
 def _complaint(name, task, loss, run):
     last, matrix = run.losses[0, -1], run.matrices[0, -1]
     if name == "A":

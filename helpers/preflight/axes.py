@@ -55,11 +55,11 @@ def _moved(case, gives, spots, patch):
     """How much the output, before its activation, changes with the image at each spot: (spot, row, col, class)."""
     (high, wide), x = patch, case.x[:1].astype("float32")
     noise = np.random.RandomState(0).normal(0, x.std(), (high, wide, x.shape[-1]))
-    at_rest, moved = logits_of(case.model, x, gives), []
-    for row, col in spots:
-        changed = x.copy()
-        changed[0, row : row + high, col : col + wide] += noise
-        moved.append(np.abs(logits_of(case.model, changed, gives) - at_rest)[0])
+    changed = np.repeat(x, 1 + len(spots), axis=0)  # the first stays as it is
+    for image, (row, col) in zip(changed[1:], spots, strict=True):
+        image[row : row + high, col : col + wide] += noise
+    at_rest, *moved = logits_of(case.model, changed, gives)
+    moved = np.abs(np.array(moved) - at_rest)
     return np.reshape(moved, (len(spots), *case.labels.shape[1:], -1))
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from .report import Cause, Result, fine, first, note, problem
+from .report import LIKELY, Cause, Result, fine, first, note, problem
 from .tools import array, trained_steps
 
 
@@ -38,6 +38,7 @@ class _Norms:
         slowest: the highest momentum; `settles` is after how many steps.
         trained, planned: how many steps were trained, and are to be, or None.
         explained: whether another range of inputs was found, which would explain strange values.
+        batch: how many images a batch of the pipeline has, or None where there is only one batch.
     """
 
     memories: list
@@ -47,6 +48,7 @@ class _Norms:
     trained: int
     planned: int | None
     explained: bool
+    batch: int | None
 
     @property
     def slowest(self):
@@ -85,8 +87,10 @@ def check_batch_norm(case, said, start, memories, steps, explained):
     if not memories:
         return Result([note("There is none.")])
     inference, trained = case.loss(case.output), trained_steps(case.model)
-    norms = _Norms(memories, start.loss, inference, said.undecided, trained, steps, explained)
-    found = first((_frozen_without_statistics, _frozen_on_other_images, _statistics_lag, _will_lag), norms)
+    sizes = [len(images) for images, _, _ in case.data.batches]
+    batch = max(sizes) if len(sizes) > 1 else None
+    norms = _Norms(memories, start.loss, inference, said.undecided, trained, steps, explained, batch)
+    found = first(_SUSPECTS, norms)
     return Result([found or fine(f"{norms}; momentum {norms.slowest:g} settles in {norms.settles} steps.")])
 
 
@@ -145,3 +149,25 @@ def _will_lag(norms):
         return None
     symptom = f"Momentum {norms.slowest:g} takes {norms.settles} steps to settle, and {norms.planned} are planned."
     return problem(STATISTICS_LAG, symptom, momentum=norms.slowest, settles=norms.settles)
+
+
+BATCH_OF_ONE = Cause(
+    cause="Batches of one image under batch normalisation: in training each image is normalised by itself, in "
+    "inference by what all had in common. So training improves, and validation stays bad or jumps.",
+    cure="Batches of 8 or more; or GroupNormalization, which does not look at the batch; or this layer frozen with "
+    "statistics that were learned elsewhere.",
+    confidence=LIKELY,
+)
+
+
+def _batches_of_one(norms):
+    if norms.batch != 1 or all(memory.frozen for memory in norms.memories):
+        return None
+    learning = sum(not memory.frozen for memory in norms.memories)
+    symptom = f"Every batch has one image, and {learning} layers of batch normalisation learn their statistics from it."
+    return problem(BATCH_OF_ONE, symptom)
+
+
+_SUSPECTS = (
+    _frozen_without_statistics, _frozen_on_other_images, _batches_of_one, _statistics_lag, _will_lag,
+)  # fmt: skip

@@ -170,7 +170,7 @@ def _picture(values):
     if poles.mean() < 0.6 or len(np.unique(values.maps)) < 4:
         return None
     between = (values.maps > 0) & (values.maps < top)
-    if _is_jpeg(values.maps, between, top):
+    if _share(poles & between, between) > 0.5 and _is_jpeg(values.maps, between, top):
         return problem(
             JPEG, f"{values}. {_share(poles & between, between):.0%} of them are nearly 0 or {top:g}.", half=top / 2
         )
@@ -271,4 +271,4 @@ def _anything(values):
     return problem(NO_CLASS, f"{values}.", void=values.void)
 
 
-_SUSPECTS = (_other_count, _picture, _soft, _brightness, _regions, _thin, _anything)
+_SUSPECTS = (_other_count, _brightness, _picture, _soft, _regions, _thin, _anything)

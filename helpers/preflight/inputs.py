@@ -121,6 +121,8 @@ _CHANGES = {**_SCALES, "images[..., ::-1] (blue, green, red)": lambda x: x[..., 
 
 def _better_otherwise(case, said, start, reached):
     """A network that was trained answers far better for images that are scaled, or have their channels exchanged."""
+    if said.suspicious or (reached.norms and all(memory.fresh for memory in reached.norms)):
+        return None  # an untrained network answers nothing well
     here = said.above(case.loss(case.output))
     constant = said.above(said.constant)
     tried = {how: change(case.x.astype("float32")) for how, change in _CHANGES.items()}
@@ -128,7 +130,7 @@ def _better_otherwise(case, said, start, reached):
         tried.popitem()
     costs = {how: said.above(case.loss(case.model(x, training=False))) for how, x in tried.items()}
     how = min(costs, key=costs.get)
-    if said.suspicious or not 0 < costs[how] < min(0.6 * constant, 0.5 * here):
+    if not 0 < costs[how] < min(0.6 * constant, 0.5 * here):
         return None
     symptom = f"{_range_of(case)}: the loss is {here:.3g}, and {costs[how]:.3g} with {how}; constant {constant:.3g}."
     return problem(BETTER_OTHERWISE, symptom, how=how)

@@ -61,6 +61,7 @@ class _Pairs:
         fits: float (image, labels), how many times as much as on average. own: of the images and their own labels, for
             those that have a border. others: of these images and the labels of others: (image, labels), NaN on the own.
         contrast: of all images and their own labels together.
+        telling: whether the labels have long borders, which differ from image to image.
     """
 
     def __init__(self, images, labels):
@@ -75,6 +76,14 @@ class _Pairs:
         np.fill_diagonal(others, np.nan)
         self.others = others
         self.contrast = contrast(images, labels)
+        alike = (borders[some][:, None, ::7] * borders[some][None, :, ::7]).sum() / max(1, borders[some][:, ::7].sum())
+        self.telling = borders.sum() > 500 and alike < 0.5 * some.sum() and _objects(labels) > 0.03
+
+
+def _objects(labels):
+    """The share of the labelled pixels that are not of the most frequent class: float."""
+    counts = np.bincount(labels[labels >= 0].ravel())
+    return float(1 - counts.max() / counts.sum())
 
 
 def _changes(images):
@@ -130,7 +139,7 @@ def _apart(pairs, images, labels):
     fits = {how: _contrasts(changes, maps)[pairs.some] for how, maps in turned(labels).items()}
     best = {how: fit for how, fit in fits.items() if how != GIVEN}
     turned_fit = np.max(list(best.values()), axis=0)
-    better = (turned_fit > 1.3 * fits[GIVEN]) & (turned_fit > 1.5)
+    better = (turned_fit > 1.3 * fits[GIVEN]) & (turned_fit > 1.5) & _lopsided(labels)[pairs.some]
     chance = np.nanmax(pairs.others, axis=1) if len(pairs.own) > 1 else np.zeros(len(pairs.own))
     better &= turned_fit > np.minimum(chance, np.nanmean(pairs.others, axis=1) * 1.5)
     if better.sum() < max(3, 0.15 * len(better)):
@@ -144,6 +153,13 @@ def _apart(pairs, images, labels):
     if not len(rest) or np.median(rest) < 1.2 or not _is_chosen(better, fits, pairs):
         return None
     return problem(AUGMENTED_APART, symptom)
+
+
+def _lopsided(labels):
+    """Which label maps change when they are mirrored or turned: bool (image,). Others say nothing of it."""
+    share = np.array([np.bincount(maps[maps >= 0], minlength=1).max() / max(1, (maps >= 0).sum()) for maps in labels])
+    changed = [(maps != labels).mean(axis=(1, 2)) for how, maps in turned(labels).items() if how != GIVEN]
+    return np.min(changed, axis=0) > 0.5 * (1 - share)
 
 
 def _is_chosen(better, fits, pairs):
@@ -169,6 +185,6 @@ def _mixed_up(said, pairs):
     if found.sum() > max(3, 0.4 * n):
         symptom = f"{told}; {found.sum()} of {n} images have one among them that fits far better than all the rest"
         return problem(MIXED_UP, f"{symptom}.")
-    if pairs.contrast < 1.15:
+    if pairs.telling and pairs.contrast < max(1.15, 1.1 * np.nanmean(pairs.others)):
         return problem(UNRELATED, f"{told}: they know nothing of these images.")
     return note(f"{said}: not told whether they belong together; other images' labels fit as well.")

@@ -51,7 +51,12 @@ def _other_labels(case, p, truth):
 
 
 def _cost(p, labels):
-    """The cross-entropy of probabilities (image, row, col, class) against labels, over those that are classes."""
+    """The cross-entropy of probabilities (image, row, col, class) against labels, over those that are classes.
+
+    Infinite where fewer than two classes are left: an answer that gives one class everywhere would fit them.
+    """
     known = (labels >= 0) & (labels < p.shape[-1])
+    if len(np.unique(labels[known])) < 2:
+        return np.inf
     of_true = np.take_along_axis(p, np.where(known, labels, 0)[..., None], axis=-1)[..., 0]
-    return -np.log(of_true[known] + 1e-9).mean() if known.any() else np.inf
+    return -np.log(of_true[known] + 1e-9).mean()
