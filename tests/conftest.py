@@ -19,11 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LACKING = pytest.StashKey()
 # Files that take longest, longest first: a file that is begun last should be a short one. .ci/run prints minutes.
 LONGEST = (
-    "notebooks/test_colab.py", "notebooks/test_browser.py", "tools/test_handouts.py", "engine/test_checkpoints.py",
-    "preflight", "notebooks/test_lesson_06.py", "notebooks/test_lesson_05.py", "tools/test_workers.py",
-    "tools/test_grading.py", "notebooks/test_lesson_03.py", "fetch/test_whole_data_set.py", "test_losses.py",
-    "notebooks/test_lesson", "notebooks/test_notebooks.py", "lessons/test_experiments.py", "tools/test_search.py",
-    "test_runs.py", "fetch",
+    "notebooks/test_colab.py", "notebooks/test_browser.py", "notebooks/test_notebooks.py", "preflight",
+    "engine/test_checkpoints.py", "tools/test_handouts.py", "notebooks/test_lesson_06.py",
+    "notebooks/test_lesson_05.py", "tools/test_workers.py", "tools/test_grading.py", "notebooks/test_lesson_03.py",
+    "fetch/test_whole_data_set.py",
+    "test_losses.py", "notebooks/test_lesson", "lessons/test_experiments.py", "tools/test_search.py", "test_runs.py",
+    "fetch",
 )  # fmt: skip
 
 

@@ -81,11 +81,11 @@ def _other_size(case, gives):
     middles = np.array(spots) + np.array(patch) / 2
     if_cropped = middles - (top, left)
     if_resized = middles * (rows / high, cols / wide)
-    off = {"crops": np.abs(centres - if_cropped).mean(), "shows all": np.abs(centres - if_resized).mean()}
-    does = min(off, key=off.get)
-    said = f"The output is {rows}x{cols} of {high}x{wide}; a patch of the image moves it where the network {does} of it"
-    said = said.replace("crops of it", "crops the image").replace("shows all of it", "shows all of the image")
-    if max(off.values()) < 2 * min(off.values()) or case.maps.shape[1:] != (rows, cols):
+    from_cropped, from_resized = (np.abs(centres - those).mean() for those in (if_cropped, if_resized))
+    crops = from_cropped < from_resized
+    shows = "the middle" if crops else "all"
+    said = f"The output is {rows}x{cols}, and shows {shows} of the {high}x{wide} image, as far as a changed patch tells"
+    if max(from_cropped, from_resized) < 2 * min(from_cropped, from_resized) or case.maps.shape[1:] != (rows, cols):
         return note("Not told: the map is of another size than the images, and what moves it is too wide to tell.")
     images = np.concatenate([images for images, _, _ in case.data.batches]).astype("float32")
     cut = contrast(images[:, top : top + rows, left : left + cols], case.maps)
@@ -93,9 +93,9 @@ def _other_size(case, gives):
     small = contrast(images[:, at[0]][:, :, at[1]], case.maps)
     said = f"{said}; across the labels' borders the images, cropped, change {cut:.2f} times as much as on average, "
     said += f"resized {small:.2f} times."
-    if does == "crops" and small > max(1.3, 1.25 * cut):
+    if crops and small > max(1.3, 1.25 * cut):
         return problem(RESIZED_FOR_CROPPED, said, top=top, bottom=top + rows, left=left, right=left + cols)
-    if does == "shows all" and cut > max(1.3, 1.25 * small):
+    if not crops and cut > max(1.3, 1.25 * small):
         return problem(CROPPED_FOR_RESIZED, said)
     return fine(said)
 

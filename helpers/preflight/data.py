@@ -130,14 +130,12 @@ SEVERAL_OF_EACH = Cause(
 
 def _insist_on_one_of_each(parts):
     """Stops where a batch holds several images or label maps, as a tuple or a dictionary, in the place of one."""
+    if parts[1] is None:
+        return  # there are no labels: whoever looks for them tells
     for what, part in zip(("images", "labels"), parts, strict=False):
-        several = isinstance(part, dict) or (isinstance(part, tuple) and parts[1] is not None)
-        if several and all(np.ndim(value) > 2 for value in keras.tree.flatten(part)):
+        if isinstance(part, (dict, tuple)) and all(np.ndim(value) > 2 for value in keras.tree.flatten(part)):
             names = ", ".join(map(str, part)) if isinstance(part, dict) else f"{len(part)} of them"
-            if isinstance(part, dict) and parts[1] is None:
-                continue  # images and labels under names: they are missing where they are looked for
-            symptom = f"The {what} of a batch are a {type(part).__name__}: {names}."
-            raise Stop(problem(SEVERAL_OF_EACH, symptom))
+            raise Stop(problem(SEVERAL_OF_EACH, f"The {what} of a batch are a {type(part).__name__}: {names}."))
 
 
 NO_BATCH_AXIS = Cause(

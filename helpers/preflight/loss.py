@@ -19,6 +19,7 @@ class Said:
         perfect, wrong: of the right classes, and of wrong ones everywhere.
         undecided: of equal shares for all classes. constant: of the labels' own shares, the same at every pixel.
         present, counts: the classes that occur in the labels, and at how many pixels.
+        slopes: how much it changes with the logits of each pixel, float32, like the labels.
         suspicious: whether a problem was found in what the loss says.
     """
 
@@ -29,6 +30,7 @@ class Said:
     constant: float
     present: np.ndarray
     counts: np.ndarray
+    slopes: np.ndarray
     suspicious: bool = False
 
     @property
@@ -44,7 +46,7 @@ class Said:
 def check_loss(case, gives):
     """Asks the loss about answers that are known to be right or wrong: -> `Said`. The first suspicion is told."""
     _insist_on_a_number(case)
-    said = _ask(case)
+    said = _ask(case, gives)
     found = first(_SUSPECTS, case, gives, said)
     if found:
         return Result([found], facts=dataclasses.replace(said, suspicious=True))
@@ -53,7 +55,7 @@ def check_loss(case, gives):
     return Result([fine(text + void)], facts=said)
 
 
-def _ask(case):
+def _ask(case, gives):
     form = _wanted(case)
     present, counts = np.unique(case.labels[case.valid], return_counts=True)
     other = np.arange(case.n)
@@ -69,6 +71,7 @@ def _ask(case):
         constant=case.loss(case.everywhere(np.bincount(case.labels[case.valid], minlength=case.n), form)),
         present=present,
         counts=counts,
+        slopes=case.slopes(gives),
     )
 
 
@@ -273,7 +276,7 @@ def _rare_class(case, gives, said):
     without = np.where(case.labels == rarest, most, case.filled())
     missed = case.loss(case.answer(without, said.wants)) - said.perfect
     rare = said.bounded and len(said.present) > 1 and share < 0.1
-    if not (rare and missed < 3 * share * (said.wrong - said.perfect) and case.slopes(gives).any()):
+    if not (rare and missed < 3 * share * (said.wrong - said.perfect) and said.slopes.any()):
         return None
     symptom = f"Missing class {case.name(rarest)} altogether costs {missed:.4f}; it is {share:.2%} of the pixels."
     return problem(RARE_CLASS, symptom)

@@ -34,13 +34,11 @@ class Gives:
     Attributes:
         form: "logits" or "probabilities".
         ends_with: the name of the activation at the very end, such as "softmax", "relu" or "linear".
-        logits: what stands before a final softmax or sigmoid: (image, row, col, class); else the output itself.
         marked: whether the output carries its logits along, which a loss of Keras then takes in its place.
     """
 
     form: str
     ends_with: str
-    logits: np.ndarray
     marked: bool
 
     def last(self, logits):
@@ -58,7 +56,7 @@ def check_output(case):
     name, before, marked = end
     one_hot_sum = output.shape[-1] > 1 and _sums_to_one(output)
     unit = output.min() >= 0 and 0 < output.max() <= 1 and name != "relu"
-    gives = Gives("probabilities" if unit or one_hot_sum else "logits", name, before, marked)
+    gives = Gives("probabilities" if unit or one_hot_sum else "logits", name, marked)
     if output.shape[-1] == 1 and np.abs(output - 1).max() < 1e-6:
         symptom = f"The one output is 1 at every pixel, whatever the images are; before it stand {_range(before)}."
         raise Stop(problem(SOFTMAX_OF_ONE, symptom))

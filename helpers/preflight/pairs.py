@@ -45,45 +45,21 @@ def check_alignment(case, explained):
         return Result([])
     step = max(1, max(case.maps.shape[1:]) // _SIDE)
     images = np.concatenate([images[:, ::step, ::step] for images, _, _ in case.data.batches])[:_IMAGES]
-    images, labels = images.astype("float32"), case.maps[: len(images), ::step, ::step]
-    pairs = _Pairs(images, labels)
-    said = f"Across the labels' borders the images change {pairs.contrast:.2f} times as much as on average"
-    found = _turned(said, images, labels) or _apart(pairs, images, labels) or _mixed_up(said, pairs)
+    pairs = _Pairs(images.astype("float32"), case.maps[: len(images), ::step, ::step])
+    said = f"Across the labels' borders the images change {pairs.together[GIVEN]:.2f} times as much as on average"
+    found = _turned(said, pairs) or _apart(pairs) or _mixed_up(said, pairs)
     if found and explained:
         return Result([note(f"{said}: not told, for what is said above.")])
     return Result([found or fine(f"{said}.")])
 
 
-class _Pairs:
-    """How much each image changes across the borders of each label map.
-
-    Attributes:
-        fits: float (image, labels), how many times as much as on average. own: of the images and their own labels, for
-            those that have a border. others: of these images and the labels of others: (image, labels), NaN on the own.
-        contrast: of all images and their own labels together.
-        telling: whether the labels have long borders, which differ from image to image.
-    """
-
-    def __init__(self, images, labels):
-        changes, borders = _changes(images), _borders(labels)
-        some = borders.sum(axis=1) >= 8
-        mean = changes.mean(axis=1) + 1e-12
-        with np.errstate(invalid="ignore", divide="ignore"):
-            self.fits = (changes @ borders.T) / borders.sum(axis=1) / mean[:, None]
-        self.some, own = some, np.diag(self.fits)
-        self.own = own[some]
-        others = self.fits[np.ix_(some, some)].copy()
-        np.fill_diagonal(others, np.nan)
-        self.others = others
-        self.contrast = contrast(images, labels)
-        alike = (borders[some][:, None, ::7] * borders[some][None, :, ::7]).sum() / max(1, borders[some][:, ::7].sum())
-        self.telling = borders.sum() > 500 and alike < 0.5 * some.sum() and _objects(labels) > 0.03
+def contrast(images, labels):
+    """How many times as much as on average images change across the borders of labels (image, row, col): float."""
+    return _contrast(_changes(images), _borders(labels))
 
 
-def _objects(labels):
-    """The share of the labelled pixels that are not of the most frequent class: float."""
-    counts = np.bincount(labels[labels >= 0].ravel())
-    return float(1 - counts.max() / counts.sum())
+def _contrast(changes, borders):
+    return float((changes * borders).sum() / max(1, borders.sum()) / (changes.mean() + 1e-12))
 
 
 def _changes(images):
@@ -98,93 +74,85 @@ def _borders(labels):
     return np.concatenate([step.reshape(len(labels), -1) for step in steps], axis=1).astype("float32")
 
 
-def contrast(images, labels):
-    """How many times as much as on average images change across the borders of labels (image, row, col): float."""
-    changes, borders = _changes(images), _borders(labels)
-    return float((changes * borders).sum() / max(1, borders.sum()) / (changes.mean() + 1e-12))
+class _Pairs:
+    """How much images change across the borders of labels, as they are and turned, their own and others'.
 
+    Attributes:
+        together: {how labels are turned: how many times as much as on average, all images together}.
+        own: the same for each image that has borders: {how: float (image,)}.
+        others: of these images and the labels of the others: float (image, labels), NaN on the diagonal.
+        lopsided: which of these label maps change when they are turned: bool (image,). Others say nothing of it.
+        telling: whether the labels have long borders, which differ from image to image.
+    """
 
-def _contrasts(changes, labels):
-    """How many times as much as on average each image changes across the borders of its labels: float (image,)."""
-    borders = _borders(labels)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (changes * borders).sum(axis=1) / borders.sum(axis=1) / (changes.mean(axis=1) + 1e-12)
+    def __init__(self, images, labels):
+        changes, ways = _changes(images), turned(labels)
+        borders = {how: _borders(maps) for how, maps in ways.items()}
+        self.together = {how: _contrast(changes, border) for how, border in borders.items()}
+        given = borders[GIVEN]
+        some = given.sum(axis=1) >= 8
+        relative = changes[some] / (changes[some].mean(axis=1, keepdims=True) + 1e-12)
+        self.own = {
+            how: (relative * border[some]).sum(axis=1) / border[some].sum(axis=1) for how, border in borders.items()
+        }
+        given = given[some]
+        self.others = relative @ given.T / given.sum(axis=1)
+        np.fill_diagonal(self.others, np.nan)
+        counts = [np.bincount(maps[maps >= 0], minlength=1) for maps in labels]
+        objects = np.array([1 - count.max() / max(1, count.sum()) for count in counts])
+        least = np.min([(maps != labels).mean(axis=(1, 2)) for how, maps in ways.items() if how != GIVEN], axis=0)
+        self.lopsided = (least > 0.5 * objects)[some]
+        alike = (given @ given.T).sum() / max(1, given.sum())  # as many as there are, if all borders were the same
+        total = np.sum([np.pad(count, (0, max(map(len, counts)) - len(count))) for count in counts], axis=0)
+        self.telling = given.sum() > 500 and alike < 0.5 * len(given) and total.max() < 0.97 * total.sum()
 
 
 # ---- the most fundamental first -------------------------------------------------------------------------------------
 
 
-def _turned(said, images, labels):
+def _turned(said, pairs):
     """All labels were turned in the same way."""
-    changes = _changes(images)
-    together = {how: contrast(images, maps) for how, maps in turned(labels).items()}
-    how, given = max(together, key=together.get), together[GIVEN]
-    if together[how] > max(1.5, (1.25 if len(images) > 2 else 1.5) * given) and not _each_its_way(changes, labels, how):
-        return problem(LABELS_TURNED, f"{said}; with labels {how} it is {together[how]:.2f} times.", how=how)
-    return None
-
-
-def _each_its_way(changes, labels, how):
-    """Whether many images fit their labels better as they are than turned in this way."""
-    given, other = _contrasts(changes, labels), _contrasts(changes, turned(labels)[how])
-    known = np.isfinite(given) & np.isfinite(other)
-    return len(labels) > 4 and (given[known] > 1.3 * other[known]).mean() > 0.2
-
-
-def _apart(pairs, images, labels):
-    """Some images fit their labels as they are, and some fit them mirrored or turned."""
-    if len(pairs.own) < 4:
+    how, given = max(pairs.together, key=pairs.together.get), pairs.together[GIVEN]
+    many = len(pairs.lopsided) > 4 and (pairs.own[GIVEN] > 1.3 * pairs.own[how]).mean() > 0.2  # fit as they are
+    if many or not pairs.together[how] > max(1.5, (1.25 if len(pairs.lopsided) > 2 else 1.5) * given):
         return None
-    changes = _changes(images)
-    fits = {how: _contrasts(changes, maps)[pairs.some] for how, maps in turned(labels).items()}
-    best = {how: fit for how, fit in fits.items() if how != GIVEN}
-    turned_fit = np.max(list(best.values()), axis=0)
-    better = (turned_fit > 1.3 * fits[GIVEN]) & (turned_fit > 1.5) & _lopsided(labels)[pairs.some]
-    chance = np.nanmax(pairs.others, axis=1) if len(pairs.own) > 1 else np.zeros(len(pairs.own))
-    better &= turned_fit > np.minimum(chance, np.nanmean(pairs.others, axis=1) * 1.5)
-    if better.sum() < max(3, 0.15 * len(better)):
+    return problem(LABELS_TURNED, f"{said}; with labels {how} it is {pairs.together[how]:.2f} times.", how=how)
+
+
+def _apart(pairs):
+    """Some images fit their labels as they are, and some fit them mirrored or turned, better than those of others."""
+    given = pairs.own[GIVEN]
+    if len(given) < 4:
+        return None
+    best = np.max([fit for how, fit in pairs.own.items() if how != GIVEN], axis=0)
+    better = (best > 1.3 * given) & (best > 1.5) & pairs.lopsided
+    if better.sum() < max(3, 0.15 * len(better)) or better.all() or np.median(given[~better]) < 1.2:
+        return None
+    rank = (pairs.others[better] < best[better][:, None]).sum(axis=1) / (len(given) - 1)
+    if np.median(rank) < 0.9:
         return None
     symptom = (
         f"{better.sum()} of {len(better)} images fit their labels better when these are mirrored or turned: they "
-        f"change {np.median(turned_fit[better]):.2f} times as much as on average across the borders, and "
-        f"{np.median(fits[GIVEN][better]):.2f} times with labels as they are."
+        f"change {np.median(best[better]):.2f} times as much as on average across the borders, and "
+        f"{np.median(given[better]):.2f} times with labels as they are."
     )
-    rest = fits[GIVEN][~better]
-    if not len(rest) or np.median(rest) < 1.2 or not _is_chosen(better, fits, pairs):
-        return None
     return problem(AUGMENTED_APART, symptom)
-
-
-def _lopsided(labels):
-    """Which label maps change when they are mirrored or turned: bool (image,). Others say nothing of it."""
-    share = np.array([np.bincount(maps[maps >= 0], minlength=1).max() / max(1, (maps >= 0).sum()) for maps in labels])
-    changed = [(maps != labels).mean(axis=(1, 2)) for how, maps in turned(labels).items() if how != GIVEN]
-    return np.min(changed, axis=0) > 0.5 * (1 - share)
-
-
-def _is_chosen(better, fits, pairs):
-    """Whether an image's own labels, turned, fit it better than the labels of nearly all other images do."""
-    turned_fit = np.max([fit for how, fit in fits.items() if how != GIVEN], axis=0)
-    rank = (pairs.others[better] < turned_fit[better][:, None]).sum(axis=1) / max(1, len(better) - 1)
-    return np.median(rank) > 0.9
 
 
 def _mixed_up(said, pairs):
     """The labels of other images fit as well as its own, or better."""
-    n = len(pairs.own)
+    own, n = pairs.own[GIVEN], len(pairs.own[GIVEN])
     if n < 6:
         return None
-    rank = np.nanmean(np.where(np.isnan(pairs.others), np.nan, pairs.others < pairs.own[:, None]), axis=1)
-    expected, spread = 0.5, 0.29 / np.sqrt(n)
-    if rank.mean() > expected + max(3 * spread, 0.12):
+    rank = (pairs.others < own[:, None]).sum(axis=1) / (n - 1)
+    if rank.mean() > 0.5 + max(3 * 0.29 / np.sqrt(n), 0.12):  # 0.29 is the deviation of a rank by chance
         return None
-    spread_of_others = np.nanstd(pairs.others, axis=1) + 1e-6
-    best = (np.nanmax(pairs.others, axis=1) - np.nanmean(pairs.others, axis=1)) / spread_of_others
-    found = (best > 4) & (np.nanmax(pairs.others, axis=1) > 1.5)
-    told = f"{said}, and across the borders of other images' labels {np.nanmean(pairs.others):.2f} times"
+    most, mean = np.nanmax(pairs.others, axis=1), np.nanmean(pairs.others, axis=1)
+    found = (most > mean + 4 * np.nanstd(pairs.others, axis=1)) & (most > 1.5)
+    told = f"{said}, and across the borders of other images' labels {mean.mean():.2f} times"
     if found.sum() > max(3, 0.4 * n):
         symptom = f"{told}; {found.sum()} of {n} images have one among them that fits far better than all the rest"
         return problem(MIXED_UP, f"{symptom}.")
-    if pairs.telling and pairs.contrast < max(1.15, 1.1 * np.nanmean(pairs.others)):
+    if pairs.telling and pairs.together[GIVEN] < max(1.15, 1.1 * mean.mean()):
         return problem(UNRELATED, f"{told}: they know nothing of these images.")
     return note(f"{said}: not told whether they belong together; other images' labels fit as well.")

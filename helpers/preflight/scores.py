@@ -14,7 +14,7 @@ def check_scores(case, gives, explained):
 
     Args:
         gives: what the network `Gives`.
-        explained: whether a problem with pixels that have no class was found in the loss.
+        explained: whether a problem was found in the loss, which for one-hot labels is that of rows without a class.
     """
     right = case.filled()
     answers = {
@@ -38,7 +38,7 @@ def check_scores(case, gives, explained):
         values = {answer: said[answer][name] for answer in answers}
         found = first(_SUSPECTS if name in tell else [_always_the_same], case, name, values)
         problems += [found] if found else []
-    if explained:
+    if explained and case.form.hot:
         problems = [found for found in problems if found.cause != COUNTS_VOID.cause]
     if problems:
         return Result(problems)
@@ -167,23 +167,23 @@ COUNTS_LINES = Cause(
 def _counts_lines(case, name, said):
     """An answer that is wrong at every twentieth pixel should be worth more than half."""
     perfect, mostly, wrong = said["perfect"], said["mostly"], said["wrong"]
-    lowest = min(_of_confusion(case.labels, _mostly(case.filled(), case.n), case.n))
+    lowest = _lowest_iou(case.labels, _mostly(case.filled(), case.n), case.n)
     if not mostly < wrong + 0.5 * lowest * (perfect - wrong):
         return None
     symptom = (
-        f"{name} is {mostly:.3f} for an answer that is wrong at 5% of the pixels (pixel accuracy 0.95, mean IoU "
-        f"{lowest:.2f}), and {perfect:.3f} for a perfect one."
+        f"{name} is {mostly:.3f} for an answer that is wrong at 5% of the pixels (no class has an IoU "
+        f"below {lowest:.2f}), and {perfect:.3f} for a perfect one."
     )
     return problem(COUNTS_LINES, symptom)
 
 
-def _of_confusion(labels, answer, n):
-    """Pixel accuracy, mean IoU and the lowest IoU of a class of an answer: three floats."""
+def _lowest_iou(labels, answer, n):
+    """The lowest IoU of a class that occurs: float. Pixel accuracy, mean IoU and Dice are no lower."""
     valid = labels >= 0
     matrix = np.bincount(n * labels[valid] + answer[valid], minlength=n * n).reshape(n, n)
-    right, union = np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1) - np.diag(matrix)
-    iou = right[matrix.sum(axis=1) > 0] / union[matrix.sum(axis=1) > 0]
-    return right.sum() / matrix.sum(), iou.mean(), iou.min()
+    truth = matrix.sum(axis=1)
+    union = truth + matrix.sum(axis=0) - np.diag(matrix)
+    return (np.diag(matrix)[truth > 0] / union[truth > 0]).min()
 
 
 _SUSPECTS = (_counts_void, _other_form, _cuts_probabilities, _counts_lines)

@@ -37,13 +37,10 @@ def void_in_one_hot(case, gives, said):
     if not case.form.hot or case.valid.all():
         return None
     rows = (np.asarray(case.data.y) == case.void).any(axis=-1).reshape(case.valid.shape) & ~case.valid
-    slopes = case.slopes(gives)
-    if not rows.any() or not slopes[rows].mean() > 1e-3 * np.median(slopes[case.valid]):
+    steep = _steepness(case, said, rows) if rows.any() else 0
+    if not steep > 1e-3:
         return None
-    times = (
-        f"{slopes[rows].mean() / (np.median(slopes[case.valid]) + 1e-30):.2g} times as steep there as at other pixels"
-    )
-    symptom = f"{rows.mean():.1%} of the one-hot rows hold {case.void}, and the loss is {times}."
+    symptom = f"{rows.mean():.1%} of the one-hot rows hold {case.void}, and the loss is {_times(steep)}."
     return problem(VOID_IN_ONE_HOT, symptom, void=case.void)
 
 
@@ -52,12 +49,10 @@ def counts_void(case, gives, said):
     void = ~case.valid
     if not void.any() or gives.form != said.wants:
         return None
-    slopes = case.slopes(gives)
-    there, elsewhere = slopes[void].mean(), np.median(slopes[case.valid])
-    if not there > 1e-3 * elsewhere:
+    steep, share = _steepness(case, said, void), void.mean()
+    if not steep > 1e-3:
         return None
-    share = void.mean()
-    times = f"{there / (elsewhere + 1e-30):.2g} times as steep there as at a labelled pixel"
+    times = _times(steep)
     if not case.form.hot:
         symptom = f"The loss changes with what is predicted at void pixels, {share:.1%} of all: it is {times}."
         return problem(LOSS_OF_VOID, symptom, void=case.void)
@@ -72,6 +67,15 @@ def counts_void(case, gives, said):
         )
         return problem(NO_CHANNEL, symptom, which=which)
     return problem(ROWS_OF_ZEROS, symptom, void=case.void)
+
+
+def _steepness(case, said, pixels):
+    """The mean slope of the loss at these pixels, over its median at labelled ones: float."""
+    return said.slopes[pixels].mean() / (np.median(said.slopes[case.valid]) + 1e-30)
+
+
+def _times(steep):
+    return f"{steep:.2g} times as steep there as at a labelled pixel"
 
 
 def _solid(maps):
@@ -99,7 +103,7 @@ def without_slope(case, gives, said):
     """The loss should have a slope at every labelled pixel."""
     if gives.form != said.wants or not np.isfinite(case.loss(case.output)):
         return None
-    slopes, labels = case.slopes(gives), case.labels
+    slopes, labels = said.slopes, case.labels
     if not slopes.max() > 0:
         return None  # no slope anywhere: the check of gradients tells
     weight = case.data.weight

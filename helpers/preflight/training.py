@@ -69,7 +69,7 @@ class Trainer:
         self.case, self.gives, self.said, self.gradients = case, gives, said, gradients
         self.unchanged, self.end = unchanged, end
         self.constant = said.above(said.constant)
-        self._kept = {}
+        self._kept, self._ready = {}, {}
         given = _without_scaling(case.model.optimizer)
         self.name, self.rate = type(given).__name__, highest_rate(given)
         self._own = type(given).from_config({**given.get_config(), "learning_rate": self.rate})
@@ -101,13 +101,14 @@ class Trainer:
         kernels = [(variable, array(variable)) for variable in variables if len(variable.shape) > 1]
         if not optimizer.built:
             optimizer.build(variables)
-            optimizer.at_rest = [array(variable) for variable in optimizer.variables]
-            optimizer.step = backend.steps_of(optimizer, variables)
-        for variable, value in zip(optimizer.variables, optimizer.at_rest, strict=True):
+            at_rest = [array(variable) for variable in optimizer.variables]
+            self._ready[optimizer] = at_rest, backend.steps_of(optimizer, variables)
+        at_rest, step_of = self._ready[optimizer]
+        for variable, value in zip(optimizer.variables, at_rest, strict=True):
             variable.assign(value.astype(variable.dtype))
         optimizer.learning_rate = rate
         try:
-            losses, before = self._steps(optimizer.step, kernels, end, steps)
+            losses, before = self._steps(step_of, kernels, end, steps)
             made = max(1, len(losses) - 1)
             step, late = (_moved(kernels, was) for was in ([was for _, was in kernels], before))
             return Trained(losses, step / made, late / max(1, made // 3), self._right())

@@ -103,20 +103,11 @@ RUN_BY = {
 }
 
 
-def ran(path):
-    """Whether the committed outputs are of a run of this very code and helpers, at full pace, with these packages."""
-    nb = nbformat.read(path, as_version=4)
-    series = nb.metadata.series
-    return not notebooks.stale(nb) and series.pace == "full" and series.versions == notebooks.versions()
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """`make run` of the shortest notebook, and of those that neither another test nor `make execute` has run: the
-    finished process, the build folder and their names."""
+    """`make run` of the notebooks that no other test runs: the finished process, the build folder and their names."""
     build = tmp_path_factory.mktemp("build")
-    left = [path.stem for path in PATHS[1:] if path.stem[:2] not in RUN_BY and not ran(path)]
-    only = [word for name in (PATHS[0].stem, *left) for word in ("--only", name)]
+    only = [word for path in PATHS if path.stem[:2] not in RUN_BY for word in ("--only", path.stem)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("SERIES_")} | {
         "SERIES_PACE": "fast"
     }
