@@ -129,30 +129,30 @@ def train(
         head: a layer without weights on top of the logits, such as a softmax; None for logits.
         prepare, finish: functions of the model, called before training, to start it elsewhere, and after it.
         outputs: how many numbers the network gives per pixel.
-        epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2, of 30 scenes.
+        epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2, of 12 scenes.
     """
-    import tensorflow as tf
-
     # One call into TensorFlow per epoch: for a network this small, Python between the steps takes as long as they do.
+    # That takes longer to compile, which does not pay for the few steps of the fast pace.
     steps = _steps(task)
-    model, epochs = _compiled(task, loss, optimizer, head, outputs, epochs, seeds[0], steps_per_execution=steps)
+    at_once = 1 if _fast() else steps
+    # Seeds first, all of them: whoever sets TensorFlow's seed makes it prepare each compiled function anew.
+    starts = [_start(task, seed, head, outputs, len(rates)) for seed in seeds]
+    model, epochs = _compiled(task, loss, optimizer, head, outputs, epochs, seeds[0], steps_per_execution=at_once)
     model.optimizer.build(model.trainable_variables)
     at_rest = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
-    examples = tf.data.Dataset.from_tensor_slices((task.images[: steps * BATCH], task.labels[: steps * BATCH])).cache()
     losses, matrices, masks, film = [], [], [], None
-    for rate, seed in itertools.product(rates, seeds):  # one compiled step serves all: it takes as long as five epochs
-        model.set_weights(_network(seed, head, outputs).get_weights())
+    for i, (weights, orders) in itertools.product(range(len(rates)), starts):  # one compiled step serves all
+        model.set_weights(weights)
         for variable, value in zip(model.optimizer.variables, at_rest, strict=True):
             variable.assign(value)
-        if rate is not None:
-            model.optimizer.learning_rate = rate
+        if rates[i] is not None:
+            model.optimizer.learning_rate = rates[i]
         if prepare is not None:
             prepare(model)
-        batches = examples.shuffle(steps * BATCH, seed=seed).batch(BATCH, drop_remainder=True)
         losses.append([])
         predictions = [_argmax(model, task)]
         for _ in range(epochs):
-            losses[-1].append(model.fit(batches, shuffle=False, verbose=0).history["loss"][0])
+            losses[-1].append(model.fit(orders[i], shuffle=False, verbose=0).history["loss"][0])
             predictions.append(_argmax(model, task))
         matrices.append([metrics.confusion(task.held_out_labels, prediction, outputs) for prediction in predictions])
         masks.append(predictions[-1])
@@ -160,6 +160,17 @@ def train(
         if finish is not None:
             finish(model)
     return Run(np.array(losses), np.array(matrices), np.array(masks), film)
+
+
+def _start(task, seed, head, outputs, times):
+    """The network's weights with this seed, and as often as told a pipeline of the batches in the seed's order."""
+    import tensorflow as tf
+
+    weights, steps = _network(seed, head, outputs).get_weights(), _steps(task)
+    examples = tf.data.Dataset.from_tensor_slices((task.images[: steps * BATCH], task.labels[: steps * BATCH])).cache()
+    return weights, [
+        examples.shuffle(steps * BATCH, seed=seed).batch(BATCH, drop_remainder=True) for _ in range(times)
+    ]
 
 
 def _network(seed, head, outputs):
@@ -184,7 +195,7 @@ def _fast():
 
 def _steps(task):
     """How many steps an epoch has, at this pace."""
-    return min(len(task.images) // BATCH, 5 if _fast() else 10**6)
+    return min(len(task.images) // BATCH, 2 if _fast() else 10**6)
 
 
 def _argmax(model, task):
