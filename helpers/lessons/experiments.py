@@ -110,7 +110,8 @@ class Run(NamedTuple):
 
 def model(task, loss, *, optimizer=None, seeds=(0,), head=None, prepare=None, outputs=4, epochs=14, scores=()):
     """The small U-Net as `train` starts with it, compiled, with Keras metrics besides. Arguments as there."""
-    network, _ = _compiled(task, loss, optimizer, head, outputs, epochs, seeds[0], metrics=list(scores))
+    network = _network(seeds[0], head, outputs)
+    _compile(network, task, loss, optimizer, epochs, metrics=list(scores))
     if prepare is not None:
         prepare(network)
     return network
@@ -136,23 +137,25 @@ def train(
     steps = _steps(task)
     at_once = 1 if _fast() else steps
     # Seeds first, all of them: whoever sets TensorFlow's seed makes it prepare each compiled function anew.
-    starts = [_start(task, seed, head, outputs, len(rates)) for seed in seeds]
-    model, epochs = _compiled(task, loss, optimizer, head, outputs, epochs, seeds[0], steps_per_execution=at_once)
+    networks, orders = zip(*[_start(task, seed, head, outputs, len(rates)) for seed in seeds], strict=True)
+    weights, model = [network.get_weights() for network in networks], networks[0]
+    epochs = _compile(model, task, loss, optimizer, epochs, steps_per_execution=at_once)
     model.optimizer.build(model.trainable_variables)
     at_rest = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
     losses, matrices, masks, film = [], [], [], None
-    for i, (weights, orders) in itertools.product(range(len(rates)), starts):  # one compiled step serves all
-        model.set_weights(weights)
+    one_by_one = itertools.product(enumerate(rates), zip(weights, orders, strict=True))
+    for (i, rate), (start, batches) in one_by_one:  # the same compiled step serves all
+        model.set_weights(start)
         for variable, value in zip(model.optimizer.variables, at_rest, strict=True):
             variable.assign(value)
-        if rates[i] is not None:
-            model.optimizer.learning_rate = rates[i]
+        if rate is not None:
+            model.optimizer.learning_rate = rate
         if prepare is not None:
             prepare(model)
         losses.append([])
         predictions = [_argmax(model, task)]
         for _ in range(epochs):
-            losses[-1].append(model.fit(orders[i], shuffle=False, verbose=0).history["loss"][0])
+            losses[-1].append(model.fit(batches[i], shuffle=False, verbose=0).history["loss"][0])
             predictions.append(_argmax(model, task))
         matrices.append([metrics.confusion(task.held_out_labels, prediction, outputs) for prediction in predictions])
         masks.append(predictions[-1])
@@ -163,12 +166,12 @@ def train(
 
 
 def _start(task, seed, head, outputs, times):
-    """The network's weights with this seed, and as often as told a pipeline of the batches in the seed's order."""
+    """The network with this seed, and as often as told a pipeline of the batches in the seed's order."""
     import tensorflow as tf
 
-    weights, steps = _network(seed, head, outputs).get_weights(), _steps(task)
+    network, steps = _network(seed, head, outputs), _steps(task)
     examples = tf.data.Dataset.from_tensor_slices((task.images[: steps * BATCH], task.labels[: steps * BATCH])).cache()
-    return weights, [
+    return network, [
         examples.shuffle(steps * BATCH, seed=seed).batch(BATCH, drop_remainder=True) for _ in range(times)
     ]
 
@@ -179,14 +182,13 @@ def _network(seed, head, outputs):
     return network if head is None else keras.Model(network.input, head(network.output))
 
 
-def _compiled(task, loss, optimizer, head, outputs, epochs, seed, **options):
-    """The model, and how many epochs it is to be trained at this pace."""
+def _compile(network, task, loss, optimizer, epochs, **options):
+    """Compiles the network; how many epochs it is to be trained at this pace."""
     epochs = min(epochs, 2) if _fast() else epochs
-    network = _network(seed, head, outputs)
     if optimizer is None:
         optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(5e-3, epochs * _steps(task)))
     network.compile(optimizer, loss, **options)
-    return network, epochs
+    return epochs
 
 
 def _fast():

@@ -15,11 +15,12 @@ import notebooks
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
-def run(name, monkeypatch, upto=None, **environment):
+def run(name, monkeypatch, upto=None, *, without=(), full=(), **environment):
     """Executes the code cells of a notebook, in its folder, at fast pace.
 
     Args:
         upto: the id of the last cell to run; None for all.
+        without: the ids of cells that are passed over. full: of cells that are run at full pace.
         environment: variables to set, such as ``SERIES_PACE="full"``.
 
     Returns:
@@ -32,7 +33,8 @@ def run(name, monkeypatch, upto=None, **environment):
         for variable, value in settings.items():
             monkeypatch.setenv(variable, value)
         for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
-            if cell.cell_type == "code":
+            if cell.cell_type == "code" and cell.id not in without:
+                monkeypatch.setenv("SERIES_PACE", "full" if cell.id in full else settings["SERIES_PACE"])
                 with contextlib.redirect_stdout(io.StringIO()) as out:
                     exec(compile(cell.source, f"{name}:{cell.id}", "exec"), variables)
                 printed[cell.id] = out.getvalue()
