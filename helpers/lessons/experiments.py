@@ -173,7 +173,7 @@ def _start(task, seed, head, outputs, times):
     examples = tf.data.Dataset.from_tensor_slices((task.images[: steps * BATCH], task.labels[: steps * BATCH])).cache()
     return network, [
         examples.shuffle(steps * BATCH, seed=seed).batch(BATCH, drop_remainder=True) for _ in range(times)
-    ]
+    ]  # fmt: skip
 
 
 def _network(seed, head, outputs):
