@@ -17,8 +17,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-    os.environ.setdefault(_name, "1")  # as in the tests, before TensorFlow and NumPy read them
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from helpers.preflight import data, labels, model, preflight  # noqa: E402
@@ -134,8 +132,8 @@ def totals(every):
     named, clean = sum(examined.named for examined in every), sum(not examined.cured for examined in every)
     return (
         f"**The cause is named in {named} of {n} sick models, and {clean} of {n} cured twins are clean.** An "
-        f"examination took {statistics.median(seconds):.1f} s in the median and {max(seconds):.1f} s at most, with one "
-        f"thread on {os.cpu_count()} CPU cores."
+        f"examination took {statistics.median(seconds):.1f} s in the median and {max(seconds):.1f} s at most, on "
+        f"{os.cpu_count()} CPU cores."
     )
 
 
