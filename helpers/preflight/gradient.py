@@ -62,7 +62,7 @@ def _said(model, sizes):
 
 NO_GRADIENT = Cause(
     cause="The loss does not follow the weights smoothly (argmax, round, a comparison), the graph is cut (NumPy, "
-    "stop_gradient), or the last layer is always 0 (a dead ReLU).",
+    "stop_gradient), the last layer is always 0 (a dead ReLU), or all weights begin at 0.",
     cure="A loss of logits or probabilities, in keras.ops from end to end; a last layer without ReLU.",
 )
 
@@ -70,7 +70,7 @@ NO_GRADIENT = Cause(
 def _none(sizes, from_zero):
     if from_zero or not sizes or any(size != 0 for size in sizes.values()):
         return None
-    return problem(NO_GRADIENT, "No gradient reaches any weight.")
+    return problem(NO_GRADIENT, "No gradient reaches any kernel.")
 
 
 DEAD_LAYERS = Cause(

@@ -57,7 +57,7 @@ def check_output(case):
     one_hot_sum = output.shape[-1] > 1 and _sums_to_one(output)
     unit = output.min() >= 0 and 0 < output.max() <= 1 and name != "relu"
     gives = Gives("probabilities" if unit or one_hot_sum else "logits", name, marked)
-    if output.shape[-1] == 1 and np.abs(output - 1).max() < 1e-6:
+    if output.shape[-1] == 1 and name != "sigmoid" and np.abs(output - 1).max() < 1e-6:
         symptom = f"The one output is 1 at every pixel, whatever the images are; before it stand {_range(before)}."
         raise Stop(problem(SOFTMAX_OF_ONE, symptom))
     axis = _other_axis(output) if output.shape[-1] > 1 and not one_hot_sum else None

@@ -12,6 +12,7 @@ from .tools import GIVEN, turned
 
 _SIDE = 128  # larger images are looked at in steps of some pixels
 _IMAGES = 64  # at most
+_REACH = 2  # pixels: how far beside an object the border of its outline, or of void around it, may lie
 
 LABELS_TURNED = Cause(
     cause="Images and labels have different axes: labels should be {how}.",
@@ -45,9 +46,10 @@ def check_alignment(case, explained):
         return Result([])
     step = max(1, max(case.maps.shape[1:]) // _SIDE)
     images = np.concatenate([images[:, ::step, ::step] for images, _, _ in case.data.batches])[:_IMAGES]
-    pairs = _Pairs(images.astype("float32"), case.maps[: len(images), ::step, ::step])
+    both = images.astype("float32"), case.maps[: len(images), ::step, ::step]
+    pairs = _Pairs(*both)
     said = f"Across the labels' borders the images change {pairs.together[GIVEN]:.2f} times as much as on average"
-    found = _turned(said, pairs) or _apart(pairs) or _mixed_up(said, pairs)
+    found = _turned(said, pairs) or _apart(pairs) or _mixed_up(said, pairs, wide=lambda: _Pairs(*both, reach=_REACH))
     if found and explained:
         return Result([note(f"{said}: not told, for what is said above.")])
     return Result([found or fine(f"{said}.")])
@@ -68,10 +70,19 @@ def _changes(images):
     return np.concatenate([step.reshape(len(images), -1) for step in steps], axis=1)
 
 
-def _borders(labels):
-    """Where the labels of neighbouring pixels differ: float32 (image, pairs of neighbours)."""
-    steps = [np.diff(labels, axis=axis) != 0 for axis in (1, 2)]
+def _borders(labels, reach=0):
+    """Where the labels of neighbours differ, or do so some pixels away: float32 (image, pairs of neighbours)."""
+    steps = [_widened(np.diff(labels, axis=axis) != 0, reach) for axis in (1, 2)]
     return np.concatenate([step.reshape(len(labels), -1) for step in steps], axis=1).astype("float32")
+
+
+def _widened(where, reach):
+    """True up to so many pixels away as well, in both directions: bool (image, row, col)."""
+    for axis in (1, 2):
+        where = where.swapaxes(1, axis)
+        around = np.pad(where, ((0, 0), (reach, reach), (0, 0)))
+        where = np.any([around[:, i : i + where.shape[1]] for i in range(2 * reach + 1)], axis=0).swapaxes(1, axis)
+    return where
 
 
 class _Pairs:
@@ -85,9 +96,9 @@ class _Pairs:
         telling: whether the labels have long borders, which differ from image to image.
     """
 
-    def __init__(self, images, labels):
+    def __init__(self, images, labels, reach=0):
         changes, ways = _changes(images), turned(labels)
-        borders = {how: _borders(maps) for how, maps in ways.items()}
+        borders = {how: _borders(maps, reach) for how, maps in ways.items()}
         self.together = {how: _contrast(changes, border) for how, border in borders.items()}
         given = borders[GIVEN]
         some = given.sum(axis=1) >= 8
@@ -139,8 +150,12 @@ def _apart(pairs):
     return problem(AUGMENTED_APART, symptom)
 
 
-def _mixed_up(said, pairs):
-    """The labels of other images fit as well as its own, or better."""
+def _mixed_up(said, pairs, wide):
+    """The labels of other images fit as well as its own, or better.
+
+    Args:
+        wide: gives `_Pairs` whose borders are wide: a band of void or an outline has its borders beside an object's.
+    """
     own, n = pairs.own[GIVEN], len(pairs.own[GIVEN])
     if n < 6:
         return None
@@ -154,5 +169,9 @@ def _mixed_up(said, pairs):
         symptom = f"{told}; {found.sum()} of {n} images have one among them that fits far better than all the rest"
         return problem(MIXED_UP, f"{symptom}.")
     if pairs.telling and pairs.together[GIVEN] < max(1.15, 1.1 * mean.mean()):
+        near = wide()
+        nearby, others = near.together[GIVEN], np.nanmean(near.others)
+        if nearby > 1.1 * others:
+            return fine(f"{said}, but within {_REACH} pixels {nearby:.2f} times, and around others' {others:.2f}.")
         return problem(UNRELATED, f"{told}: they know nothing of these images.")
     return note(f"{said}: not told whether they belong together; other images' labels fit as well.")

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from .report import Cause, Result, fine, note, problem
+from .report import LIKELY, Cause, Result, fine, note, problem
 from .tools import trained_steps, turned
 
 COLLAPSE = Cause(
     cause="Collapse into one class: a loss that rewards the majority, a step that was too wild, labels or void that "
     "pull everything to it, or nothing but the bias learns.",
     cure="What else is found here; then a lower rate, class weights or a Dice per class.",
+    confidence=LIKELY,
 )
 
 

@@ -224,7 +224,7 @@ def check_overfit(trainer, start, explained):
         found = fine(text)
     elif explained:
         found = note(f"It cannot learn these images by heart, for what is said above. {text}")
-    elif _still_falls(best) or rare:
+    elif _still_falls(best) or rare or _looks(said, best):
         found = note(f"Not told: not yet below what a constant answer costs, and {best.n} steps cannot tell. {text}")
     else:
         rates = " or ".join(f"{rate:g}" for rate in _RATES)
@@ -238,6 +238,12 @@ def _costs_nothing(trainer, counts):
     return (
         trainer.constant < 0.1 * trainer.said.above(trainer.said.undecided) and counts[1:].sum() < 0.01 * counts.sum()
     )
+
+
+def _looks(said, best):
+    """Whether more pixels are right than a constant answer could have: those of the most frequent class."""
+    most = said.counts.max() / said.counts.sum()
+    return best.right - most > 0.15 * (1 - most)
 
 
 def _still_falls(best):

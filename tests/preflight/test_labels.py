@@ -1,11 +1,15 @@
 """preflight.labels, preflight.borders: values that are no class, void among the classes, labels that were turned."""
 
+import itertools
+import types
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
+from helpers.preflight import pairs
 from support.preflight_models import (
     CLASSES,
     SparseCE,
@@ -193,3 +197,18 @@ def test_turned_labels_are_found_and_how_they_should_be(name):
     words = f"labels should be {TURNED[back][0] if back != name else words}."
     problems = assert_found("alignment", words, small(), relabelled(lambda y: change(y).copy()))
     assert [problem.check for problem in problems][0] == "alignment"
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("half", [1, 2])
+def test_outlines_have_their_borders_beside_the_objects(half, shuffled):
+    """As in the masks of Oxford-IIIT Pet, or with void around objects: no border of the labels is one of the image."""
+    x, y = pictures(16, 48)
+    y = np.where(y == 255, 0, y).astype(int)
+    outline = np.zeros(y.shape, bool)
+    for i, j in itertools.product(range(-half, half + 1), repeat=2):
+        outline |= np.roll(y, (i, j), (1, 2)) != y
+    y = np.where(outline, 4, y)[np.roll(np.arange(16), 3 if shuffled else 0)]
+    data = types.SimpleNamespace(batches=[(x, y, None)])
+    (found,) = pairs.check_alignment(types.SimpleNamespace(x=x, maps=y, data=data), explained=False).findings
+    assert (getattr(found, "cause", None) == pairs.UNRELATED.cause) == shuffled

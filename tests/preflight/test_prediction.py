@@ -58,7 +58,7 @@ def one_class():
 
 SICK = {  # what it suffers from: (check, words, the sick, its cured twin or None)
     "everything frozen": ("gradient", "every layer is frozen", lambda: (compiled(frozen(trained())), batch()), None),
-    "a dead ReLU": ("gradient", "No gradient reaches any weight", lambda: (dead(), batch()), None),
+    "a dead ReLU": ("gradient", "No gradient reaches any kernel", lambda: (dead(), batch()), None),
     "a loss with argmax": ("gradient", "argmax", lambda: (small(loss=by_argmax), batch()), None),
     "a dead branch": ("gradient", "No gradient reaches 1 of 2 kernels: lost", lambda: (dead_branch(), batch()), None),
     "a huge gradient": ("gradient", "times as large as the weights", lambda: (exploding(), batch()), None),

@@ -1,5 +1,7 @@
 """preflight.training: does it learn the batch by heart, and do the optimizer's own steps have a size that suits?"""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -102,3 +104,10 @@ def test_it_does_not_train_for_longer_than_it_should(monkeypatch):
     monkeypatch.setattr(training, "_STEPS", 7)
     _, text = examine(small(), batch())
     assert " ".join(text.split()).count("in 7 steps") == 2
+
+
+@pytest.mark.parametrize(("right", "looks"), [(0.80, True), (0.72, False), (0.10, False)])
+def test_more_right_pixels_than_the_most_frequent_class_has(right, looks):
+    """No constant answer gets there, so that something was learned, whatever the loss says."""
+    said = types.SimpleNamespace(counts=np.array([70, 20, 10]))
+    assert training._looks(said, training.Trained([0.8, 0.74], 1e-3, 1e-3, right)) == looks
