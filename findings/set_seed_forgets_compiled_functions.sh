@@ -11,7 +11,7 @@
 # more than ten times as slow.
 #
 # For readers of this series: `helpers.lessons.experiments.train`, which trains a network for several seeds, sets all seeds before it
-# trains the first. Three seeds of two short epochs then take 4.5 s, not 7.5 s; the numbers are the same.
+# trains the first; the numbers are the same.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

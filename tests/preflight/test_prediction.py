@@ -14,8 +14,10 @@ from support.preflight_models import (
     examine,
     frozen,
     network,
+    one_output,
     relabelled,
     small,
+    thing_or_not,
     to_unit,
     trained,
 )
@@ -24,6 +26,13 @@ from support.preflight_models import (
 def dead():
     last = layers.Conv2D(4, 1, activation="relu", bias_initializer=keras.initializers.Constant(-100))
     return compiled(keras.Sequential([network(8), last]))
+
+
+def zeros():
+    model = small()
+    for variable in model.trainable_variables:
+        variable.assign(ops.zeros(variable.shape))
+    return model
 
 
 def dead_branch():
@@ -59,6 +68,7 @@ def one_class():
 SICK = {  # what it suffers from: (check, words, the sick, its cured twin or None)
     "everything frozen": ("gradient", "every layer is frozen", lambda: (compiled(frozen(trained())), batch()), None),
     "a dead ReLU": ("gradient", "No gradient reaches any kernel", lambda: (dead(), batch()), None),
+    "weights of 0": ("gradient", "all weights begin at 0", lambda: (zeros(), batch()), None),
     "a loss with argmax": ("gradient", "argmax", lambda: (small(loss=by_argmax), batch()), None),
     "a dead branch": ("gradient", "No gradient reaches 1 of 2 kernels: lost", lambda: (dead_branch(), batch()), None),
     "a huge gradient": ("gradient", "times as large as the weights", lambda: (exploding(), batch()), None),
@@ -137,3 +147,11 @@ def test_frozen_weights_are_counted():
     text = assert_healthy(compiled(model), batch(), seconds=0)
     share = 3 * 3 * 3 * 10 / (3 * 3 * 3 * 10 + 3 * 3 * 10 * 10 + 10 * 4)
     assert "all 2 kernels" in text and f"{share:.1%} of the weights are frozen" in " ".join(text.split())
+
+
+def test_a_sigmoid_that_is_1_everywhere_is_no_softmax():
+    """As after training on masks of 255."""
+    stuck = one_output(activation="sigmoid", bias_initializer=keras.initializers.Constant(200))
+    problems, text = examine(compiled(stuck, keras.losses.BinaryCrossentropy()), thing_or_not())
+    assert {problem.check for problem in problems} == {"prediction", "initial loss"}, text
+    assert "softmax" not in text.lower()
