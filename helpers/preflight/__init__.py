@@ -21,7 +21,7 @@ own. Its files, in the order in which the checks are made, which `examine` spell
     output, loss, slopes, scores             what does the network give, and what do loss and scores make of it?
     inputs, batch_norm, gradient             does the network suit its images, and can it learn from the loss?
     axes, prediction                         where and what does it predict?
-    training                                 does it learn, in some steps that are undone?
+    training, optimizer                      does it learn, in some steps that are undone, and with its own steps?
 """
 
 import contextlib

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from .case import Data
-from .report import LIKELY, Cause, Result, Stop, fine, note, problem
+from .report import LIKELY, POSSIBLE, Cause, Result, Stop, fine, note, problem
 from .tools import short
 
 _IMAGES = 8  # go through the network, at most
@@ -18,10 +18,12 @@ NAN = Cause(
     cause="A division by zero (a constant image minus its mean, over its deviation 0), a damaged file, or float16 that "
     "overflowed.",
     cure="Find them with np.isfinite({what}), and mend the step that makes them.",
+    confidence=POSSIBLE,
 )
 BLANK = Cause(
     cause="Images that were not read, or were rounded to 0: whole numbers divided by 255 and cast back.",
     cure="Look at one: plt.imshow(images[0]).",
+    confidence=LIKELY,
 )
 FEW_VALUES = Cause(
     cause="The images were divided as whole numbers (images // 255, or / 255 and then cast to a whole number): "
@@ -62,6 +64,7 @@ def check_data(batch):
 EMPTY = Cause(
     cause="A wrong path or pattern, a filter that drops everything, take(0), or an iterator read to its end.",
     cure="Look before batching: len(files), next(iter(dataset)).",
+    confidence=POSSIBLE,
 )
 
 
@@ -82,6 +85,7 @@ def _read(batch):
 NO_LABELS = Cause(
     cause="The labels were left out, packed in another way, or are file names that were not read yet.",
     cure="preflight(model, (images, labels)) or a data set of such pairs; images are (batch, row, col, channel).",
+    confidence=POSSIBLE,
 )
 
 

@@ -9,11 +9,12 @@ from .inputs import check_confidence, check_initial_loss, check_input_range, che
 from .labels import check_labels
 from .loss import check_loss
 from .model import check_forward, check_model, check_shapes
+from .optimizer import check_optimizer
 from .output import check_output
 from .pairs import check_alignment
 from .prediction import check_prediction
 from .scores import check_scores
-from .training import Trainer, check_optimizer, check_overfit
+from .training import Trainer, check_overfit
 
 
 def examine(table, unchanged, model, batch, *, class_names, steps, void, end):
@@ -48,9 +49,9 @@ def examine(table, unchanged, model, batch, *, class_names, steps, void, end):
     ask("batch norm", check_batch_norm, case, said, start, norms, steps, explained=other_range)
     ask("gradient", check_trainable, model, needed=True)
     gradients = backend.gradients_of(model, case.x, case.data.y, case.data.weight)
-    ask("gradient", check_gradient, case, gradients, unchanged, explained=table.found("loss", "input range"))
+    ask("gradient", check_gradient, case, said, gradients, unchanged, explained=table.found("loss", "input range"))
     ask("axes", check_axes, case, gives)
-    ask("prediction", check_prediction, case, gives, explained=table.found("input range", "batch norm"))
+    ask("prediction", check_prediction, case, gives, start, explained=table.found("input range", "batch norm"))
 
     trainer = Trainer(case, gives, said, gradients, unchanged, end)
     before = table.found(other_than=["prediction"])

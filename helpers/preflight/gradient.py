@@ -18,19 +18,20 @@ def check_trainable(model):
     return Result([])
 
 
-def check_gradient(case, gradients, unchanged, explained):
+def check_gradient(case, said, gradients, unchanged, explained):
     """Compares each kernel's gradient with the kernel.
 
     Args:
+        said: what the loss `Said`.
         gradients: the function of `backend.gradients_of`.
         explained: whether a problem was found that makes gradients huge, or no numbers.
     """
     model, slopes = case.model, gradients()[1]
     unchanged.restore()
-    sizes, from_zero = _sizes(model.trainable_variables, slopes)
-    nothing = _none(sizes, from_zero)
-    if nothing:
-        raise Stop(nothing)
+    sizes, zero = _sizes(model.trainable_variables, slopes)
+    if sizes and not any(sizes.values()):
+        raise Stop(_nothing(sizes, zero, said))
+    from_zero = any(sizes[path] for path in zero)  # on purpose: what lies before it gets a gradient one step later
     found = first((_dead, _exploding), sizes, from_zero) or _dead_units(case)
     if found and explained and found.cause == EXPLODING_GRADIENT.cause:
         return Result([note(f"{found.measured} For what is said above.")])
@@ -38,15 +39,15 @@ def check_gradient(case, gradients, unchanged, explained):
 
 
 def _sizes(variables, slopes):
-    """The kernels' gradients as shares of the kernels, {path: size}; and whether one that learns begins at zero."""
-    sizes, from_zero = {}, False
+    """The kernels' gradients as shares of the kernels, {path: size}; and the paths of those that are zero."""
+    sizes, zero = {}, []
     for variable, slope in zip(variables, slopes, strict=True):
         if len(variable.shape) > 1:
             size = 0.0 if slope is None else float(np.linalg.norm(array(slope)))
             length = float(np.linalg.norm(array(variable)))
-            from_zero |= length == 0 < size  # on purpose: what lies before it gets a gradient one step later
+            zero += [variable.path] * (length == 0)
             sizes[variable.path] = size / length if length else size
-    return sizes, from_zero
+    return sizes, zero
 
 
 def _said(model, sizes):
@@ -60,22 +61,36 @@ def _said(model, sizes):
     return f"Reaches {reached} of the weights' size.{part}"
 
 
+ZERO_WEIGHTS = Cause(
+    cause="Weights begin at 0: with ReLU behind them every unit is 0, and gets no gradient.",
+    cure="The initializers of Keras, or he_normal, for kernels; zeros are for biases.",
+)
+FLAT_LOSS = Cause(
+    cause="The loss does not change with what is predicted: argmax, round, a comparison or NumPy within it.",
+    cure="A loss of logits or probabilities, in keras.ops from end to end.",
+)
 NO_GRADIENT = Cause(
-    cause="The loss does not follow the weights smoothly (argmax, round, a comparison), the graph is cut (NumPy, "
-    "stop_gradient), the last layer is always 0 (a dead ReLU), or all weights begin at 0.",
-    cure="A loss of logits or probabilities, in keras.ops from end to end; a last layer without ReLU.",
+    cause="The network does not pass the gradient on: a last layer that is always 0 (a dead ReLU) or saturated, or a "
+    "cut graph (NumPy, argmax, round, stop_gradient in a layer).",
+    cure="A last layer without activation, and a loss from logits; keras.ops in layers of your own.",
+    confidence=LIKELY,
 )
 
 
-def _none(sizes, from_zero):
-    if from_zero or not sizes or any(size != 0 for size in sizes.values()):
-        return None
-    return problem(NO_GRADIENT, "No gradient reaches any kernel.")
+def _nothing(sizes, zero, said):
+    """No kernel gets a gradient: is it the weights, the loss, or what lies between?"""
+    symptom = "No gradient reaches any kernel"
+    if zero:
+        return problem(ZERO_WEIGHTS, f"{symptom}, and {len(zero)} of {len(sizes)} kernels are 0 throughout.")
+    if not np.any(said.slopes):
+        return problem(FLAT_LOSS, f"{symptom}, and the loss stays the same whatever is predicted.")
+    return problem(NO_GRADIENT, f"{symptom}, though the loss changes with what is predicted.")
 
 
 DEAD_LAYERS = Cause(
     cause="Units that are always 0 (dead ReLU), or layers that do not lead to the output.",
     cure="A lower rate, he_normal and normalisation; or leave these layers out.",
+    confidence=LIKELY,
 )
 
 
@@ -90,6 +105,7 @@ def _dead(sizes, from_zero):
 EXPLODING_GRADIENT = Cause(
     cause="Inputs or weights too large, and no normalisation.",
     cure="Scale the images, normalise, clipnorm=1.0.",
+    confidence=LIKELY,
 )
 
 

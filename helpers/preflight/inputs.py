@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from .batch_norm import Memory
-from .report import Cause, Result, fine, first, note, problem
+from .report import LIKELY, Cause, Result, fine, first, note, problem
 from .tools import array, watch
 
 
@@ -34,6 +34,7 @@ SURE_AND_WRONG = Cause(
     cause="It is sure, and wrong, before it has learned these classes: weights or inputs too large, no normalisation; "
     "or, for a trained network, labels in another order than it was trained on.",
     cure="Images of about -1 to 1, he_normal, normalisation; for a trained network compare the lists of classes.",
+    confidence=LIKELY,
 )
 
 

@@ -8,7 +8,7 @@ from . import foreign
 from .borders import VOID_AS_A_CLASS, rounded, seams
 from .case import Case
 from .model import OTHER_NUMBER
-from .report import Cause, Result, Stop, fine, note, problem
+from .report import LIKELY, POSSIBLE, Cause, Result, Stop, fine, note, problem
 from .tools import loss_config
 
 
@@ -78,6 +78,7 @@ EACH_ITS_OWN = Cause(
 OVERLAP = Cause(
     cause="Masks that overlap, or were put together wrongly: a softmax gives every pixel one class.",
     cure="Decide which mask wins; or, if they may overlap, a sigmoid for each output and a binary cross-entropy.",
+    confidence=LIKELY,
 )
 SCALED_ONE_HOT = Cause(
     cause="One-hot labels went through what is meant for images: a change of brightness, or * 255. A row that should "
@@ -142,6 +143,7 @@ def _insist_on_one_class(output, several, zero):
 ONE_LABEL = Cause(
     cause="Label files that were not read, were divided by 255, or belong to other images; or a batch without objects.",
     cure="np.unique(labels) of some files, and one beside its image.",
+    confidence=POSSIBLE,
 )
 
 

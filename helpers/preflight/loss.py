@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from .report import LIKELY, Cause, Result, Stop, fine, first, problem
+from .report import LIKELY, POSSIBLE, Cause, Result, Stop, fine, first, problem
 from .slopes import counts_void, void_in_one_hot, without_slope
 from .tools import loss_config, short
 
@@ -95,6 +95,7 @@ KNOWS_NO_VOID = Cause(
 OTHER_FORM = Cause(
     cause="Labels are {kind}, and the loss wants the other form; sample weights of another shape; or 0/0 or log(0).",
     cure="Sparse... losses take whole numbers; Categorical... and keras.losses.Dice take one-hot.",
+    confidence=POSSIBLE,
 )
 
 
@@ -176,6 +177,7 @@ NAN_WHEN_CERTAIN = Cause(
     cause="0/0 or log(0){precision}: a class that is neither in the labels nor predicted leaves nothing below the "
     "line.",
     cure="Average over the classes present, smooth, and take the log of softmax from logits{cast}.",
+    confidence=LIKELY,
 )
 LOG_OF_0 = Cause(
     cause="log(0): a loss of your own takes the log of a probability, and what is certain has probability "
@@ -201,6 +203,7 @@ def _nan_when_certain(case, gives, said):
 WRONG_WAY_ROUND = Cause(
     cause="A sign, a score in place of 1 - score, or one-hot labels where whole numbers are wanted, or the reverse.",
     cure="Try the loss by hand on four pixels.",
+    confidence=POSSIBLE,
 )
 
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from .backend import BACKENDS
 from .case import Form
-from .report import Cause, Result, Stop, fine, problem
+from .report import LIKELY, Cause, Result, Stop, fine, problem
 from .tools import array, short
 
 NOT_A_MODEL = Cause(
@@ -112,6 +112,7 @@ OTHER_SIZE = Cause(
 DOES_NOT_RUN = Cause(
     cause="Something within the model does not fit these images: their size, or their type (whole numbers).",
     cure='model(images[:1]) shows the place; images.astype("float32") if it is the type.',
+    confidence=LIKELY,
 )
 
 

@@ -5,12 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 
-from .report import Cause, Result, Stop, problem
+from .report import LIKELY, Cause, Result, Stop, problem
 from .tools import array, watch
 
 NOT_FINITE = Cause(
     cause="Numbers too large for the precision, or a division by zero in a layer.",
     cure="Scale the images, compute in float32, and look at that layer.",
+    confidence=LIKELY,
 )
 SOFTMAX_OF_SOFTMAX = Cause(
     cause="Double softmax: two of them in the model.",

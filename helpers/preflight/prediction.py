@@ -13,12 +13,12 @@ COLLAPSE = Cause(
 )
 
 
-def check_prediction(case, gives, explained):
+def check_prediction(case, gives, start, explained):
     """Looks for one class everywhere, and for labels in another order.
 
     Args:
-        gives: what the network `Gives`.
-        explained: whether a problem was found that makes a trained network give one class.
+        gives: what the network `Gives`. start: its initial loss.
+        explained: whether a problem was found that makes a network give one class.
     """
     p, valid = case.probabilities(case.output, gives.form), case.valid
     given = np.bincount(p.argmax(axis=-1)[valid], minlength=case.n) / valid.sum()
@@ -26,7 +26,7 @@ def check_prediction(case, gives, explained):
     c, trained = given.argmax(), trained_steps(case.model)
     said = f"Class {case.name(c)} at {given[c]:.1%} of the pixels; in the labels at {truth[c]:.1%}."
     if given[c] > 0.995 and truth[c] < 0.8 and (trained or p[..., c].mean() > 0.95):
-        if explained:
+        if explained or (start.wild and not trained):
             return Result([note(f"{said} For what is said above.")])
         return Result([problem(COLLAPSE, said + f" So far {trained} steps were trained." * bool(trained))])
     return Result([_other_labels(case, p, truth) or fine(said)])

@@ -104,6 +104,7 @@ class Unknown:
 UNFORESEEN = Cause(
     cause="A kind of model, loss or data that preflight was not made for; or training will stop at the same place.",
     cure="Try by hand: model.compute_loss(images, labels, model(images)), with one batch.",
+    confidence=LIKELY,
 )
 
 

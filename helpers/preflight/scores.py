@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from .report import LIKELY, Cause, Result, fine, first, note, problem
+from .report import LIKELY, POSSIBLE, Cause, Result, fine, first, note, problem
 from .tools import short
 
 _CALLED = ("accuracy", "acc", "iou", "io_u", "jaccard", "dice", "f1", "f_score", "fscore", "precision", "recall")
@@ -66,6 +66,7 @@ def _less_sure(case, right, gives):
 METRIC_STOPS = Cause(
     cause="It does not know the void label, or wants labels of another form (one-hot or whole numbers).",
     cure="helpers.metrics.Scores; or ignore_class and the right sparse_ flags.",
+    confidence=LIKELY,
 )
 
 
@@ -98,6 +99,7 @@ ALWAYS_THE_SAME = Cause(
     "forms (one-hot or whole numbers, logits or probabilities); or probabilities cut to whole numbers.",
     cure="For one output, output > 0.5 (BinaryIoU, threshold=); else its flags (sparse_y_true, sparse_y_pred), or "
     "helpers.metrics.Scores.",
+    confidence=POSSIBLE,
 )
 
 
@@ -128,6 +130,7 @@ def _counts_void(case, name, said):
 OTHER_FORM = Cause(
     cause="It was made for labels or outputs of another form: one-hot or whole numbers, logits or probabilities.",
     cure="Set its flags (sparse_y_true, sparse_y_pred); or helpers.metrics.Scores.",
+    confidence=LIKELY,
 )
 
 

@@ -15,8 +15,7 @@ from .report import LIKELY, POSSIBLE, Cause, Result, fine, note, problem
 from .tools import array
 
 _STEPS = 40  # of training, with each optimizer
-_LONG = 240  # where 40 cannot tell slow from stuck
-_SMALL = 2e-4  # as a share of the weights: steps that get nowhere in a short run
+_CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")  # how an optimizer cuts gradients
 _RATES = (1e-2, 1e-3, 1e-4)  # of Adam, until one overfits the batch
 _LEARNED = 0.9  # of what a constant answer costs above a perfect one: below it, images were looked at
 _ENOUGH = 0.5  # of the same: there is nothing more to see
@@ -41,6 +40,11 @@ class Trained:
     def n(self):
         """How many steps were made."""
         return len(self.losses) - 1
+
+    @property
+    def short(self):
+        """Whether time was up before anything could be told; a loss that is no number any more tells enough."""
+        return self.n < 3 and np.isfinite(self.losses[-1])
 
     @property
     def last(self):
@@ -72,7 +76,8 @@ class Trainer:
         self._kept, self._ready = {}, {}
         given = _without_scaling(case.model.optimizer)
         self.name, self.rate = type(given).__name__, highest_rate(given)
-        self._own = type(given).from_config({**given.get_config(), "learning_rate": self.rate})
+        self._config = {**given.get_config(), "learning_rate": self.rate}
+        self._own = type(given).from_config(self._config)
         self._adam = self._own if type(given) is keras.optimizers.Adam else keras.optimizers.Adam()
 
     def learned(self, trained):
@@ -89,6 +94,16 @@ class Trainer:
         if steps not in self._kept:
             self._kept[steps] = self._train(self._own, self.rate, 0.5, steps)
         return self._kept[steps]
+
+    @property
+    def clip(self):
+        """How the model's own optimizer cuts gradients, such as "clipnorm=1.0", or "": str."""
+        return ", ".join(f"{name}={self._config[name]:g}" for name in _CLIPS if self._config.get(name))
+
+    def unclipped(self):
+        """`Trained` with the model's own optimizer, but for its clipping."""
+        whole = type(self._own).from_config({**self._config, **dict.fromkeys(_CLIPS)})
+        return self._train(whole, self.rate, 0.5, _STEPS)
 
     def adam(self, rate):
         """`Trained` with Adam at this rate."""
@@ -200,7 +215,7 @@ def check_overfit(trainer, start, explained):
     own, said = trainer.own(), trainer.said
     explained = explained or (start.wild and not trainer.came_down(own))
     tried = {f"{trainer.name} {trainer.rate:.3g}": own}
-    if not (trainer.learned(own) or explained) and own.n >= 3:
+    if not (trainer.learned(own) or explained or own.short):
         for rate in _RATES:
             tried[f"Adam {rate:g}"] = trained = trainer.adam(rate)
             if trainer.learned(trained) or trained.n < 10:
@@ -224,7 +239,7 @@ def check_overfit(trainer, start, explained):
         found = fine(text)
     elif explained:
         found = note(f"It cannot learn these images by heart, for what is said above. {text}")
-    elif _still_falls(best) or rare or _looks(said, best):
+    elif _still_falls(best) or rare or looks(said, best):
         found = note(f"Not told: not yet below what a constant answer costs, and {best.n} steps cannot tell. {text}")
     else:
         rates = " or ".join(f"{rate:g}" for rate in _RATES)
@@ -240,10 +255,10 @@ def _costs_nothing(trainer, counts):
     )
 
 
-def _looks(said, best):
+def looks(said, trained):
     """Whether more pixels are right than a constant answer could have: those of the most frequent class."""
     most = said.counts.max() / said.counts.sum()
-    return best.right - most > 0.15 * (1 - most)
+    return trained.right - most > 0.15 * (1 - most)
 
 
 def _still_falls(best):
@@ -251,66 +266,3 @@ def _still_falls(best):
     first, last = best.losses[0], best.last
     before = best.losses[-best.n // 4] if best.n else first
     return first - last > 0.05 * abs(first) and (best.n < 30 or before - last > 0.03 * abs(before))
-
-
-# ---- are the optimizer's own steps of a size that suits? ------------------------------------------------------------
-
-SMALL_STEPS = Cause(
-    cause="The optimizer's steps are too small: rate {rate:.3g} is far too low for {optimizer}.",
-    cure="Adam 1e-3; Adadelta needs a rate near 1.0, as in its paper.",
-)
-STUCK = Cause(
-    cause="It stands where every pixel gets the same answer, and the steps of {optimizer} at rate {rate:.3g} are too "
-    "small to leave: the gradient is small there, and so is a step in proportion to it.",
-    cure="Adam 1e-3, whose steps do not shrink with the gradient; or {ten:.3g} and momentum 0.9; and normalisation.",
-    confidence=LIKELY,
-)
-LARGE_STEPS = Cause(
-    cause="The optimizer's steps are too large: rate {rate:.3g}.",
-    cure="A tenth of it, and again, until the loss falls.",
-)
-
-
-def check_optimizer(trainer, learned, explained):
-    """Does one of its own steps, at the highest rate of its schedule, move the weights, and downhill?
-
-    Args:
-        learned: what `check_overfit` found.
-        explained: whether a problem was found in the loss or the labels, which may make any step a wild one.
-    """
-    name, rate, trained, best, said = trainer.name, trainer.rate, trainer.own(), learned.best, trainer.said
-    text = f"{name}, rate {rate:.3g}: a step moves the weights by {trained.step:.0e} of their size; {trained}"
-    gain, possible = trained.losses[0] - trained.last, max(best.losses[0] - best.last, 0.1 * abs(best.losses[0]))
-    against = f"{text} (at best {best.last:.3f})."
-    if trained.n < 3:
-        return Result([note(f"Not told: no time for more. {text}.")])
-    if trained.step < 2e-5 and gain < 0.05 * possible:
-        return Result([problem(SMALL_STEPS, against, rate=rate, optimizer=name)])
-    start = max(said.above(trained.losses[0]), said.above(said.undecided))
-    if said.above(trained.last) > 1.5 * start and (best.last < trained.losses[0] - 0.1 * abs(trained.losses[0])):
-        if explained:
-            return Result([note(f"{text}: for what is said above.")])
-        return Result([problem(LARGE_STEPS, against, rate=rate)])
-    if trainer.learned(trained):
-        return Result([fine(f"{text}.")])
-    if trainer.learned(best) and not (explained or learned.rare) and trained.late < _SMALL:
-        longer = trainer.own(_LONG)
-        if _stands(trainer, longer):
-            symptom = f"{name}, rate {rate:.3g}: {longer}, where the same shares everywhere cost {said.constant:.3f}"
-            symptom += (
-                f"; its last steps move the weights by {longer.late:.0e} of their size (at best {best.last:.3f})."
-            )
-            return Result([problem(STUCK, symptom, optimizer=name, rate=rate, ten=10 * rate)])
-    return Result(
-        [note(f"{text}: not yet below what a constant answer costs; slow or stuck, these steps cannot tell.")]
-    )
-
-
-def _stands(trainer, longer):
-    """Whether the loss came down to that of a constant answer, and stays there with steps that hardly move a weight."""
-    if longer.n < 0.8 * _LONG or not np.isfinite(longer.losses).all():
-        return False
-    third = longer.n // 3
-    fell = [np.mean(longer.losses[i : i + 5]) for i in (0, third, longer.n - third, longer.n - 5)]
-    here = trainer.said.above(longer.last)
-    return here < 1.15 * trainer.constant and fell[2] - fell[3] < 0.2 * (fell[0] - fell[1]) and longer.late < _SMALL

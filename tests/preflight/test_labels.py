@@ -200,7 +200,7 @@ def test_turned_labels_are_found_and_how_they_should_be(name):
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-@pytest.mark.parametrize("half", [1, 2])
+@pytest.mark.parametrize("half", [1, 2, 3])
 def test_outlines_have_their_borders_beside_the_objects(half, shuffled):
     """As in the masks of Oxford-IIIT Pet, or with void around objects: no border of the labels is one of the image."""
     x, y = pictures(16, 48)

@@ -49,6 +49,11 @@ def exploding():
     return compiled(keras.Sequential([convolutions(to_unit(), out=8), layers.Rescaling(1e4), last(small_kernel)]))
 
 
+class CutOff(layers.Layer):
+    def call(self, x):
+        return ops.stop_gradient(x)
+
+
 def last(initializer):
     return layers.Conv2D(4, 1, kernel_initializer=initializer)
 
@@ -62,14 +67,25 @@ def by_argmax(labels, logits):
 def one_class():
     model = network()
     model.get_layer("logits").bias.assign([0, 0, 50, 0])
-    return compiled(model)
+    return as_if_trained(compiled(model))
+
+
+def as_if_trained(model):
+    model.optimizer.iterations.assign(100)
+    return model
 
 
 SICK = {  # what it suffers from: (check, words, the sick, its cured twin or None)
     "everything frozen": ("gradient", "every layer is frozen", lambda: (compiled(frozen(trained())), batch()), None),
     "a dead ReLU": ("gradient", "No gradient reaches any kernel", lambda: (dead(), batch()), None),
-    "weights of 0": ("gradient", "all weights begin at 0", lambda: (zeros(), batch()), None),
-    "a loss with argmax": ("gradient", "argmax", lambda: (small(loss=by_argmax), batch()), None),
+    "weights of 0": ("gradient", "and 3 of 3 kernels are 0 throughout", lambda: (zeros(), batch()), None),
+    "a loss with argmax": (
+        "gradient",
+        "the loss stays the same whatever is predicted",
+        lambda: (small(loss=by_argmax), batch()),
+        None,
+    ),
+    "a cut graph": ("gradient", "though the loss changes", lambda: (small(CutOff()), batch()), None),
     "a dead branch": ("gradient", "No gradient reaches 1 of 2 kernels: lost", lambda: (dead_branch(), batch()), None),
     "a huge gradient": ("gradient", "times as large as the weights", lambda: (exploding(), batch()), None),
     "scrambled by Reshape": (
@@ -124,6 +140,14 @@ def test_a_sick_gradient_or_prediction_is_found(name):
     assert_found(check, words, *sick())
 
 
+def test_images_that_are_not_scaled_are_no_collapse():
+    """An untrained network is sure of one class, because what it is fed is huge: that is told, and once."""
+    model = keras.Sequential([keras.Input((24, 24, 3)), layers.Conv2D(8, 3, padding="same", activation="relu")])
+    model.add(layers.Conv2D(4, 1, bias_initializer=keras.initializers.Constant([4e3, 0, 0, 0])))
+    problems, text = examine(compiled(model), batch())
+    assert "prediction" not in [problem.check for problem in problems], text
+
+
 @pytest.mark.parametrize("name", [name for name, (*_, cured) in SICK.items() if cured])
 def test_nothing_is_said_against_a_cured_network(name):
     text = assert_healthy(*SICK[name][-1]())
@@ -152,6 +176,7 @@ def test_frozen_weights_are_counted():
 def test_a_sigmoid_that_is_1_everywhere_is_no_softmax():
     """As after training on masks of 255."""
     stuck = one_output(activation="sigmoid", bias_initializer=keras.initializers.Constant(200))
-    problems, text = examine(compiled(stuck, keras.losses.BinaryCrossentropy()), thing_or_not())
+    model = as_if_trained(compiled(stuck, keras.losses.BinaryCrossentropy()))
+    problems, text = examine(model, thing_or_not())
     assert {problem.check for problem in problems} == {"prediction", "initial loss"}, text
     assert "softmax" not in text.lower()

@@ -1,4 +1,4 @@
-"""preflight.training: does it learn the batch by heart, and do the optimizer's own steps have a size that suits?"""
+"""preflight.training and preflight.optimizer: does it learn the batch, and do its own steps have a size that suits?"""
 
 import types
 
@@ -66,6 +66,13 @@ def test_nothing_is_said_against_a_sound_optimizer(name):
     assert ("cannot tell" in " ".join(text.split())) == (f"optimizer    -        {words}" in text)
 
 
+def without_norm(name, rate):
+    """Three layers with ReLU, which one step that is too large can kill."""
+    model = keras.Sequential([to_unit(), *(layers.Conv2D(8, 3, padding="same", activation="relu") for _ in range(3))])
+    model.add(layers.Conv2D(4, 1))
+    return compiled(model, optimizer=getattr(keras.optimizers, name)(rate))
+
+
 def learns_nothing():
     """A network whose features are all the same, and whose last layer alone learns."""
     model = keras.Sequential([convolutions(to_unit(), out=8), layers.Conv2D(4, 1)])
@@ -78,6 +85,17 @@ def learns_nothing():
 SICK = {  # what it suffers from: (check, words, the sick)
     "Adadelta at 1e-5": ("optimizer", "far too low for Adadelta", lambda: with_optimizer("Adadelta", 1e-5)),
     "SGD at 1e4": ("optimizer", "steps are too large: rate 1e+04", lambda: with_optimizer("SGD", 1e4)),
+    "SGD at 1e9, infinite after a step": (
+        "optimizer",
+        "too large: rate 1e+09",
+        lambda: (without_norm("SGD", 1e9), batch()),
+    ),
+    "Adam at 0.5": ("optimizer", "no longer looks at the images", lambda: (without_norm("Adam", 0.5), batch())),
+    "clipnorm 1e-5": (
+        "optimizer",
+        "clipnorm=1e-05 cuts every gradient down",
+        lambda: (small(optimizer=keras.optimizers.SGD(0.1, clipnorm=1e-5)), batch()),
+    ),
     "constant features": (
         "overfit",
         "It cannot even learn 8 images by heart, at 0.01 or 0.001 or 0.0001",
@@ -110,4 +128,4 @@ def test_it_does_not_train_for_longer_than_it_should(monkeypatch):
 def test_more_right_pixels_than_the_most_frequent_class_has(right, looks):
     """No constant answer gets there, so that something was learned, whatever the loss says."""
     said = types.SimpleNamespace(counts=np.array([70, 20, 10]))
-    assert training._looks(said, training.Trained([0.8, 0.74], 1e-3, 1e-3, right)) == looks
+    assert training.looks(said, training.Trained([0.8, 0.74], 1e-3, 1e-3, right)) == looks
