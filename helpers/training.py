@@ -11,6 +11,7 @@ import zlib
 
 from keras import ops
 
+from helpers.engine.building import build_optimizer
 from helpers.engine.callbacks import Checkpoint, Log, NaNGuard, going_on
 from helpers.engine.pixels import check_labels
 
@@ -58,6 +59,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
     guard = NaNGuard()
     keep = [Checkpoint(checkpoint, history, identity, callbacks, guard)] if checkpoint else []
     stream = train(first_epoch) if callable(train) else train
+    build_optimizer(model)
     try:
         model.fit(
             _with_checked_labels(stream, model.output_shape[-1]),

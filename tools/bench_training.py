@@ -13,6 +13,7 @@ from keras import layers
 
 from helpers import losses, metrics, pipeline, scenes, siftflow
 from helpers.engine import hardware
+from helpers.engine.building import build_optimizer
 from helpers.recipe import Recipe
 from helpers.viz import live
 
@@ -26,12 +27,14 @@ def compiled(model, scores=()):
     recipe = Recipe()
     loss = recipe.loss(siftflow.TRAIN_PIXELS)
     model.compile(recipe.optimizer(10**6), loss, metrics=list(scores), jit_compile=False)
+    build_optimizer(model)
     return model
 
 
 def compiled_tutorial(model):
     """As the tutorial does, but that void does not count."""
     model.compile(keras.optimizers.Adam(1e-4), losses.CrossEntropy(), jit_compile=False)
+    build_optimizer(model)
     return model
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from helpers.engine.building import build_optimizer
+
 # Reading a broken archive raises these; RuntimeError, where it now seems to be encrypted, or by another method.
 DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, RuntimeError)
 
@@ -148,10 +150,7 @@ def _read(path):
 
 
 def _load_weights(model, path):
-    if not model.optimizer.built:  # a second time, float16's loss scale would have its variables twice
-        strategy = getattr(model, "distribute_strategy", None)  # of several devices: TensorFlow's
-        with strategy.scope() if strategy else contextlib.nullcontext():
-            model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         model.load_weights(path)

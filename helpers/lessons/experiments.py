@@ -17,6 +17,7 @@ import numpy as np
 
 from helpers import metrics, scenes, siftflow
 from helpers.classes import CLASS_NAMES, VOID
+from helpers.engine.building import build_optimizer
 from helpers.unet import unet
 
 CLASSES = ("sky", "built", "nature", "things")
@@ -130,17 +131,15 @@ def train(
         head: a layer without weights on top of the logits, such as a softmax; None for logits.
         prepare, finish: functions of the model, called before training, to start it elsewhere, and after it.
         outputs: how many numbers the network gives per pixel.
-        epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2, of 12 scenes.
+        epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2, of one batch.
     """
     # One call into TensorFlow per epoch: for a network this small, Python between the steps takes as long as they do.
-    # That takes longer to compile, which does not pay for the few steps of the fast pace.
-    steps = _steps(task)
-    at_once = 1 if _fast() else steps
+    at_once = 1 if _fast() else _steps(task)
     # Seeds first, all of them: whoever sets TensorFlow's seed makes it prepare each compiled function anew.
     networks, orders = zip(*[_start(task, seed, head, outputs, len(rates)) for seed in seeds], strict=True)
     weights, model = [network.get_weights() for network in networks], networks[0]
     epochs = _compile(model, task, loss, optimizer, epochs, steps_per_execution=at_once)
-    model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     at_rest = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
     losses, matrices, masks, film = [], [], [], None
     one_by_one = itertools.product(enumerate(rates), zip(weights, orders, strict=True))
@@ -169,11 +168,9 @@ def _start(task, seed, head, outputs, times):
     """The network with this seed, and as often as told a pipeline of the batches in the seed's order."""
     import tensorflow as tf
 
-    network, steps = _network(seed, head, outputs), _steps(task)
-    examples = tf.data.Dataset.from_tensor_slices((task.images[: steps * BATCH], task.labels[: steps * BATCH])).cache()
-    return network, [
-        examples.shuffle(steps * BATCH, seed=seed).batch(BATCH, drop_remainder=True) for _ in range(times)
-    ]  # fmt: skip
+    network, n = _network(seed, head, outputs), _steps(task) * BATCH
+    examples = tf.data.Dataset.from_tensor_slices((task.images[:n], task.labels[:n])).cache()
+    return network, [examples.shuffle(n, seed=seed).batch(BATCH, drop_remainder=True) for _ in range(times)]
 
 
 def _network(seed, head, outputs):
@@ -183,11 +180,14 @@ def _network(seed, head, outputs):
 
 
 def _compile(network, task, loss, optimizer, epochs, **options):
-    """Compiles the network; how many epochs it is to be trained at this pace."""
+    """Compiles the network; how many epochs it is to be trained at this pace.
+
+    At the fast pace there are so few steps that it takes longer to compile a function of them.
+    """
     epochs = min(epochs, 2) if _fast() else epochs
     if optimizer is None:
         optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(5e-3, epochs * _steps(task)))
-    network.compile(optimizer, loss, **options)
+    network.compile(optimizer, loss, run_eagerly=_fast(), **options)
     return epochs
 
 
@@ -197,7 +197,7 @@ def _fast():
 
 def _steps(task):
     """How many steps an epoch has, at this pace."""
-    return min(len(task.images) // BATCH, 2 if _fast() else 10**6)
+    return 1 if _fast() else len(task.images) // BATCH
 
 
 def _argmax(model, task):
