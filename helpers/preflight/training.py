@@ -171,7 +171,7 @@ def highest_rate(optimizer):
     """The optimizer's learning rate, or the highest of its schedule in a million steps: float."""
     schedule = getattr(optimizer, "_learning_rate", None)
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        return max(float(array(schedule(step))) for step in np.unique(np.geomspace(1, 1e6, 300).astype(int)))
+        return max(float(array(schedule(step))) for step in np.unique(np.geomspace(1, 1e6, 300).astype(int) - 1))
     return float(array(optimizer.learning_rate))
 
 
