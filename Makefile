@@ -61,13 +61,13 @@ handouts: setup
 badges: setup
 	@$(PY) tools/badges.py $(ARGS)
 
-# Whole files of tests in two processes; then, alone, the tests that measure time.
+# Whole files of tests in three processes, which keep two cores busy; then, alone, the tests that measure time.
 test: setup-dev
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not alone' $(ARGS)
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not slow and not alone' $(ARGS)
 
 # With ARGS that leave none of the second kind, pytest ends with 5, which is no failure.
 test-all: setup-dev
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone' --junitxml=build/tests.xml $(ARGS); first=$$?; \
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not alone' --junitxml=build/tests.xml $(ARGS); first=$$?; \
 	$(PY) -m pytest -m alone --junitxml=build/tests-alone.xml $(ARGS); second=$$?; \
 	[ $$second != 5 ] || [ -z '$(ARGS)' ] || second=0; [ $$first = 0 ] && [ $$second = 0 ]
 

@@ -1,10 +1,11 @@
 """Several tests share this: the real data set, Chromium and Colab's packages, where they are at hand;
 and the table of faults while getting the data, which stands below the results.
 
-Tests run in two processes (pytest-xdist, whole files), so each computes with one thread, and so do kernels it starts.
+Tests run in several processes (pytest-xdist, whole files), so each computes with one thread, and so do kernels it starts.
 """
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -98,11 +99,15 @@ def chromium(chromium_path):
 
 @pytest.fixture(scope="session")
 def colab_python():
-    """The Python of an environment with Colab's packages and nothing of ours; skipped without, and fails in CI."""
-    python = ROOT / ".venv-colab" / "bin" / "python"
+    """The Python of an environment with Colab's packages and nothing of ours; skipped without.
+
+    In CI it is made here: most of that is waiting for one core, and other tests have the other.
+    """
     if not (ROOT / ".venv-colab" / "complete").exists():
-        reason = "needs Colab's packages: make setup-colab"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return python
+        set_up = ["make", "--no-print-directory", "setup-colab"]
+        if not os.environ.get("CI"):
+            pytest.skip(f"needs Colab's packages: {' '.join(set_up[::2])}")
+        made = subprocess.run(set_up, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if made.returncode:
+            pytest.fail(made.stdout + made.stderr)
+    return ROOT / ".venv-colab" / "bin" / "python"
