@@ -1,7 +1,7 @@
 """Several tests share this: the real data set, Chromium and Colab's packages, where they are at hand;
 and the table of faults while getting the data, which stands below the results.
 
-Tests run in several processes (pytest-xdist, whole files), so each computes with one thread, and so do kernels it starts.
+Tests run in several processes (pytest-xdist, whole files), so each computes with one thread; so do kernels it starts.
 """
 
 import os
