@@ -1,9 +1,12 @@
-"""One experiment on the recipe: train, score on the validation images in three ways, append to results/experiments.csv.
+"""Experiments on the recipe: train, score on the validation images in three ways, append to results/experiments.csv.
 
 python tools/search.py --what "half resolution, twice the filters" stem=2 filters=32 epochs=13
+python tools/search.py --what "dropout at the bottom" dropout=0.2 --base "stem=2 step=muon epochs=12" --seeds 0 1 2
 
-Settings are the fields of `Experiment`: those of `helpers.recipe.Recipe`, and more that may be tried. The test images
-are not touched. An interrupted experiment goes on when the command is repeated.
+Settings are the fields of `Experiment`: those of `helpers.recipe.Recipe`, and more that may be tried. With `--base`,
+the base and the change are both trained with each of the seeds, unless the log has them, and compared in pairs. Two
+runs that differ in their seed alone differ in their scores, so a single run tells little. The test images are not
+touched. An interrupted experiment goes on when the command is repeated.
 """
 
 import argparse
@@ -16,9 +19,12 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
+import scipy.stats
 from keras import layers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench_training import matmul_rate
 from helpers import losses, metrics, pipeline, predict, runs, siftflow
 from helpers.engine.muon import Muon
 from helpers.recipe import Recipe
@@ -26,6 +32,11 @@ from helpers.unet import BatchNormalization
 
 LOG = Path(__file__).resolve().parent.parent / "results" / "experiments.csv"
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+AUGMENTATIONS = {  # at test time: how the images are seen
+    "flip": {"scales": (1,)},
+    "plain": {"flip": False, "scales": (1,)},
+    "flip, two sizes": {"scales": (1, 1.25)},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,55 +131,170 @@ class Experiment(Recipe):
         return layers.ReLU()(x) if activate else x
 
 
+TYPES = {field.name: field.type for field in dataclasses.fields(Experiment)}
+
+
+def experiment_of(settings):
+    """The `Experiment` of settings such as ["filters=32"].
+
+    Raises:
+        ValueError: there is no such setting, or its value is of another kind.
+    """
+    pairs = [setting.partition("=")[::2] for setting in settings]
+    if unknown := [name for name, _ in pairs if name not in TYPES]:
+        raise ValueError(f"{unknown[0]} is no setting; there are {', '.join(TYPES)}")
+    return Experiment(**{name: TYPES[name](value) for name, value in pairs})
+
+
+# ---- one run --------------------------------------------------------------------------------------------------------
+
+
+def run(what, settings, dataset, keep):
+    """Trains one experiment and scores it: a row for each of `AUGMENTATIONS`.
+
+    Args:
+        what: what the experiment asks. settings: what differs from the defaults, such as ["filters=32"].
+        dataset: a `helpers.siftflow.SiftFlow`.
+        keep: the folder of its checkpoint.
+    """
+    trial = experiment_of(settings)
+    checkpoint = keep / (hashlib.sha256(repr(trial).encode()).hexdigest()[:12] + ".keras")
+    begun, before = checkpoint.exists(), time.process_time()
+    record = runs.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
+    model = keras.models.load_model(checkpoint, compile=trial.average > 0)
+    if trial.average:  # Keras puts the averages in at the end of fit, after the last epoch was saved
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    same = {
+        "what": what,
+        "command": shlex.join(["python", "tools/search.py", "--what", what, *settings]),
+        "seed": trial.seed,
+        "weights": record["weights"],
+        "epochs": trial.epochs,
+        "minutes": record["minutes"],
+        "core_minutes": "" if begun else round((time.process_time() - before) / 60, 1),
+        "gflops": round(matmul_rate(trial.precision.removeprefix("mixed_")) / 1e9),  # of the machine, large products
+    }
+    _, images, labels = pipeline.load(dataset)[1]
+    matrices = {how: predict.evaluate(model, images, labels, **options) for how, options in AUGMENTATIONS.items()}
+    scores = {how: metrics.scores(matrix) for how, matrix in matrices.items()}
+    return [
+        {**same, "test_time_augmentation": how, **{name: round(100 * scores[how][name], 2) for name in SCORES}}
+        for how in AUGMENTATIONS
+    ]
+
+
+def read(log):
+    """The rows of the log, as dicts of strings; none where there is no log yet."""
+    if not log.exists():
+        return []
+    with log.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append(log, rows):
+    """Adds rows to the log."""
+    new = not log.exists()
+    with log.open("a", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def logged(log, trial):
+    """The rows of an experiment that was made before: the latest, or none."""
+    rows = [row for row in read(log) if experiment_of(shlex.split(row["command"])[4:]) == trial]
+    return rows[-len(AUGMENTATIONS) :]
+
+
+# ---- two recipes, in pairs of seeds ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How much a score differs between two recipes, over pairs of runs with the same seed.
+
+    Attributes:
+        mean: of the differences, the change minus the base.
+        half: half of the 95 % interval of this mean by Student's t, infinite for a single pair.
+    """
+
+    mean: float
+    half: float
+
+    @classmethod
+    def of(cls, base, changed):
+        """The difference of scores in the order of their seeds: float (seed,)."""
+        each = np.subtract(changed, base)
+        n = len(each)
+        half = scipy.stats.t.ppf(0.975, n - 1) * each.std(ddof=1) / np.sqrt(n) if n > 1 else np.inf
+        return cls(float(each.mean()), float(half))
+
+    @property
+    def stands_out(self):
+        """Whether the interval leaves 0 out."""
+        return abs(self.mean) > self.half
+
+
+def compared(base, changed, how):
+    """Lines that compare two recipes, seen in one of the `AUGMENTATIONS`.
+
+    Args:
+        base, changed: for each seed, in the same order, the rows of its run.
+    """
+    lines = [f"{how}, {len(base)} pairs: mean and standard deviation; the difference, with its 95 % interval"]
+    for name in SCORES:
+        before, after = (
+            np.array([float(row[name]) for rows in runs for row in rows if row["test_time_augmentation"] == how])
+            for runs in (base, changed)
+        )
+        found = Difference.of(before, after)
+        spread = [
+            f"{scores.mean():6.2f} ± {scores.std(ddof=min(1, len(scores) - 1)):.2f}" for scores in (before, after)
+        ]
+        verdict = "stands out" if found.stands_out else "may be chance"
+        lines.append(f"  {name:24}{spread[0]}  {spread[1]}  {found.mean:+.2f} ± {found.half:.2f}  {verdict}")
+    return lines
+
+
+# ---- the command ----------------------------------------------------------------------------------------------------
+
+
 def main(arguments=None):
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
     parser.add_argument("--what", required=True, help="what this experiment asks, for the log")
+    parser.add_argument("--base", help="settings of both recipes, in quotes: compares them in pairs of seeds")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the pairs (default: 0 1 2)")
     parser.add_argument("--log", type=Path, default=LOG, help="a .csv file (default: results/experiments.csv)")
-    parser.add_argument("--keep", type=Path, default=Path("build/search"), help="where its checkpoint goes")
+    parser.add_argument("--keep", type=Path, default=Path("build/search"), help="where checkpoints go")
     parser.add_argument("settings", nargs="*", help="such as filters=32")
-    given = parser.parse_args(arguments)
-    types = {field.name: field.type for field in dataclasses.fields(Experiment)}
-    pairs = [setting.partition("=")[::2] for setting in given.settings]
-    if unknown := [name for name, _ in pairs if name not in types]:
-        parser.error(f"{unknown[0]} is no setting; there are {', '.join(types)}")
-    trial = Experiment(**{name: types[name](value) for name, value in pairs})
-
-    checkpoint = given.keep / (hashlib.sha256(repr(trial).encode()).hexdigest()[:12] + ".keras")
-    begun, before = checkpoint.exists(), time.process_time()
+    given = parser.parse_intermixed_args(arguments)
+    try:
+        experiment_of([*shlex.split(given.base or ""), *given.settings])
+    except ValueError as error:
+        parser.error(str(error))
     try:
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
-        record = runs.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
+        if given.base is None:
+            append(given.log, rows := run(given.what, given.settings, dataset, given.keep))
+            print(*rows, sep="\n")
+            return
+        recipes = {f"{given.what}: base": shlex.split(given.base)}
+        recipes[given.what] = [*recipes[f"{given.what}: base"], *given.settings]
+        runs_of = {what: [] for what in recipes}
+        for seed in given.seeds:
+            for what, settings in recipes.items():
+                settings = [*settings, f"seed={seed}"]
+                rows = logged(given.log, experiment_of(settings))
+                if not rows:
+                    append(given.log, rows := run(what, settings, dataset, given.keep))
+                runs_of[what].append(rows)
+        for how in AUGMENTATIONS:
+            print(*compared(*runs_of.values(), how), sep="\n")
     except (ValueError, runs.RunStopped) as error:
         parser.exit(1, f"{error}\n")
-    model = keras.models.load_model(checkpoint, compile=trial.average > 0)
-    if trial.average:  # Keras puts the averages in at the end of fit, after the last epoch was saved
-        model.optimizer.finalize_variable_values(model.trainable_variables)
-    validation = pipeline.load(dataset)[1]
-    once, twice = {"scales": (1,)}, {"scales": (1, 1.25)}
-    augmentations = {"flip": once, "plain": {"flip": False, **once}, "flip, two sizes": twice}
-    same = {
-        "what": given.what,
-        "command": shlex.join(["python", "tools/search.py", "--what", given.what, *given.settings]),
-        "weights": record["weights"],
-        "epochs": trial.epochs,
-        "minutes": record["minutes"],
-        "core_minutes": "" if begun else round((time.process_time() - before) / 60, 1),
-    }
-    rows = []
-    for augmentation, options in augmentations.items():
-        scores = metrics.scores(predict.evaluate(model, validation.images, validation.labels, **options))
-        rows.append(
-            {**same, "test_time_augmentation": augmentation, **{name: round(100 * scores[name], 2) for name in SCORES}}
-        )
-    new = not given.log.exists()
-    with given.log.open("a", newline="") as log:
-        writer = csv.DictWriter(log, rows[0], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-    print(*rows, sep="\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import numpy as np
 from IPython import get_ipython
 from keras import ops
 
-from helpers.engine.building import build_optimizer
 from helpers.viz import curves, draw
 from helpers.viz.style import BLUE, GREEN, ORANGE
 
@@ -28,7 +27,8 @@ def run(models, batches, images, labels, steps):
     from IPython.display import display
 
     for model in models.values():
-        build_optimizer(model)
+        if not model.optimizer.built:  # else TensorFlow traces the first step twice
+            model.optimizer.build(model.trainable_variables)
     losses = {name: [] for name in models}
     live = getattr(get_ipython(), "kernel", None) is not None
     handle, due = None, 0.0

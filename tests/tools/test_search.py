@@ -1,12 +1,12 @@
 """tools/search.py: an experiment is the recipe but for what it changes, and leaves one line in the log."""
 
-import csv
 import dataclasses
 import shlex
 
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 
 import search
 from helpers import predict, siftflow
@@ -20,10 +20,10 @@ TINY = ["size=16", "filters=2", "depth=1", "batch=4", "epochs=2", "precision=flo
 
 
 def experiment(data, folder, *settings):  # noqa: F811
+    given = [*TINY, *settings] if "--base" not in settings else settings
     log = folder / "log.csv"
-    search.main(["--data", str(data), "--what", "a test", "--log", str(log), "--keep", str(folder), *TINY, *settings])
-    with log.open() as rows:
-        return list(csv.DictReader(rows))
+    search.main(["--data", str(data), "--what", "a test", "--log", str(log), "--keep", str(folder), *given])
+    return search.read(log)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def test_each_experiment_leaves_a_line_that_can_be_repeated(data, two, tmp_path)
     assert 0 <= float(rows[0]["pixel_accuracy"]) <= 100 and 0 <= float(rows[0]["mean_iou"]) <= 100
     words = shlex.split(rows[3]["command"])
     assert words[:2] == ["python", "tools/search.py"] and words[-1] == "stem=2" and str(data) not in words
+    assert {row["seed"] for row in rows} == {"0"} and all(float(row["gflops"]) > 0 for row in rows)
     again = experiment(data, tmp_path, "stem=2")
     assert [again[0][name] for name in search.SCORES] == [rows[3][name] for name in search.SCORES]
 
@@ -59,6 +60,45 @@ def test_the_averages_are_scored_where_there_are_any(data, tmp_path, monkeypatch
     averages = model.optimizer._model_variables_moving_average
     for weight, average in zip(model.trainable_variables, averages, strict=True):
         np.testing.assert_array_equal(weight, average)
+
+
+def test_two_recipes_are_compared_in_pairs_of_seeds(data, two, capsys):  # noqa: F811
+    """What the log has, seed 0 of both, is not trained again; each run leaves the command that repeats it alone."""
+    folder = two[0]
+    before, trained = search.read(folder / "log.csv"), []
+    with pytest.MonkeyPatch.context() as patch:
+        run = search.runs.run
+        patch.setattr(search.runs, "run", lambda *a, **k: trained.append(a[1].seed) or run(*a, **k))
+        rows = experiment(data, folder, "stem=2", "--base", " ".join(TINY), "--seeds", "0", "3")
+    assert trained == [3, 3] and rows[: len(before)] == before
+    new = rows[len(before) :]
+    assert [row["what"] for row in new] == ["a test: base"] * 3 + ["a test"] * 3
+    assert [shlex.split(row["command"])[-2:] for row in new[::3]] == [[TINY[-1], "seed=3"], ["stem=2", "seed=3"]]
+    said = capsys.readouterr().out
+    for how in search.AUGMENTATIONS:
+        base, changed = (
+            np.array([float(row["mean_iou"]) for row in some if row["test_time_augmentation"] == how])
+            for some in (before[:3] + new[:3], before[3:6] + new[3:])
+        )
+        table = said[said.index(f"{how}, 2 pairs") :]
+        (line,) = [line for line in table.splitlines()[1:5] if line.split()[0] == "mean_iou"]
+        assert f"{base.mean():.2f} ± {base.std(ddof=1):.2f}" in line
+        assert f"{(changed - base).mean():+.2f}" in line
+
+
+@pytest.mark.parametrize(
+    ("base", "changed", "stands_out"),
+    [
+        ([80.0, 81.0, 82.0], [81.0, 82.1, 82.9], True),  # 0.9 to 1.1 more each time, though the runs spread by 1
+        ([80.0, 81.0, 82.0], [81.0, 81.2, 81.9], False),
+        ([80.0], [90.0], False),  # a single pair tells nothing
+    ],
+)
+def test_a_difference_stands_out_by_its_pairs(base, changed, stands_out):
+    found = search.Difference.of(base, changed)
+    assert found.mean == pytest.approx(np.mean(changed) - np.mean(base)) and found.stands_out == stands_out
+    if len(base) > 1:
+        assert (scipy.stats.ttest_rel(changed, base).pvalue < 0.05) == stands_out
 
 
 def test_an_unknown_setting_is_refused(data, tmp_path, capsys):  # noqa: F811
