@@ -1,0 +1,93 @@
+"""tools/rescore.py: a score by three conventions, with one look and with four, and how far other images move it."""
+
+import json
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import rescore
+from helpers import metrics, predict, runs
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = json.loads(rescore.OUT.read_text())
+
+# Rows are the truth: classes 0 and 1 occur, 2 is only predicted, 3 is in neither.
+MATRIX = np.array([[6, 2, 0, 0], [1, 5, 2, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+
+
+def test_three_conventions_by_hand():
+    first, second = 6 / 9, 5 / 10
+    assert rescore.conventions(MATRIX) == pytest.approx(
+        {
+            "classes of the truth": (first + second) / 2,
+            "classes of truth or prediction": (first + second) / 3,
+            "all classes": (first + second) / 4,
+        }
+    )
+    assert rescore.conventions(MATRIX)["classes of the truth"] == pytest.approx(metrics.scores(MATRIX)["mean_iou"])
+
+
+def test_the_second_convention_is_that_of_keras():
+    truth, prediction = (index.ravel().repeat(MATRIX.ravel()) for index in np.indices(MATRIX.shape))
+    mean_iou = keras.metrics.MeanIoU(4)
+    mean_iou.update_state(truth, prediction)
+    assert rescore.conventions(MATRIX)["classes of truth or prediction"] == pytest.approx(float(mean_iou.result()))
+
+
+def test_an_interval_holds_what_equal_images_have_and_grows_with_their_differences():
+    same = np.stack([MATRIX] * 20)
+    assert all(low == high == metrics.scores(MATRIX)[name] for name, (low, high) in rescore.intervals(same, 50).items())
+    right = np.random.RandomState(0).binomial(100, 0.7, 400)
+    each = np.array([[[r, 100 - r], [0, 0]] for r in right])
+    low, high = rescore.intervals(each)["pixel_accuracy"]
+    half = 1.96 * right.std() / 100 / np.sqrt(400)  # of a mean of independent numbers
+    assert [low, high] == pytest.approx([right.mean() / 100 - half, right.mean() / 100 + half], abs=0.1 * half)
+    low, high = rescore.intervals(each[:100])["pixel_accuracy"]
+    assert high - low == pytest.approx(4 * half, rel=0.25)
+
+
+def test_the_matrices_of_the_images_add_up():
+    model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(5, 3, padding="same")])
+    random = np.random.RandomState(0)
+    images, labels = random.randint(0, 256, (3, 16, 16, 3), "uint8"), random.randint(0, 5, (3, 16, 16)).astype("uint8")
+    labels[0, :4] = 255
+    each = rescore.matrices(model, images, labels, flip=False, scales=(1.0,))
+    assert each.shape == (3, 5, 5) and each.sum(axis=(1, 2)).tolist() == [192, 256, 256]
+    np.testing.assert_array_equal(each.sum(axis=0), predict.evaluate(model, images, labels, flip=False, scales=(1.0,)))
+
+
+def test_the_record_is_of_the_shipped_network():
+    exported = runs.recorded("siftflow_cpu.json")["exported"]["test"]
+    assert RECORD["looks"]["four"]["test"] == pytest.approx(exported, abs=5e-4)
+    for found in RECORD["looks"].values():
+        assert found["mean_iou_over"]["classes of the truth"] == pytest.approx(found["test"]["mean_iou"])
+        for name, (low, high) in found["interval"].items():
+            assert low < found["test"][name] < high
+
+
+def test_the_readme_says_what_the_record_says():
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    one, four = RECORD["looks"]["one"], RECORD["looks"]["four"]
+    percent = [
+        *four["interval"]["mean_iou"],
+        *list(four["mean_iou_over"].values())[1:],
+        one["test"]["pixel_accuracy"],
+        one["test"]["mean_iou"],
+    ]
+    passage = text[text.index("**Read 40.1 as level") : text.index("tools/rescore.py")]
+    assert re.findall(r"\d+\.\d", passage) == ["40.1", *(f"{100 * value:.1f}" for value in percent)]
+
+
+@pytest.mark.slow
+def test_one_look_at_the_photographs_again(siftflow_root):
+    """Of the shipped network and the first 20 test images: the same masks count, and four looks are no worse."""
+    from helpers import siftflow
+
+    dataset = siftflow.SiftFlow(siftflow_root)
+    images, labels = dataset.load(dataset.names("test")[:20])
+    looks = rescore.rescored(runs.pretrained(rescore.NETWORK)[0], images, labels)
+    assert looks["one"]["test"]["pixel_accuracy"] > 0.7
+    assert looks["four"]["test"]["pixel_accuracy"] > looks["one"]["test"]["pixel_accuracy"] - 0.01

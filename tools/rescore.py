@@ -1,0 +1,107 @@
+"""Scores the shipped network in the ways that a single number hides; writes results/siftflow_cpu_rescored.json.
+
+python tools/rescore.py            some minutes on 2 CPU cores; needs the photographs (make data)
+
+On the test images, with one look (the image alone) and with four (its mirror image, and both a quarter larger): the
+four scores, mean IoU by three conventions, and how far each score would move with other test images. Nothing is chosen
+by these numbers: they describe a network that is finished.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from helpers import metrics, predict, runs, siftflow
+from helpers.engine import archive, hardware
+
+OUT = Path(__file__).resolve().parent.parent / "results" / "siftflow_cpu_rescored.json"
+NETWORK = "siftflow_cpu"  # in data/checkpoints
+LOOKS = {"one": {"flip": False, "scales": (1.0,)}, "four": {}}
+REPEATS = 2000  # of the bootstrap
+
+
+def matrices(model, images, labels, **options):
+    """The confusion matrix of each image, rows = truth: int64 (image, class, class). Options as in `predict_masks`."""
+    masks = predict.predict_masks(model, images, **options)
+    n = model.output_shape[-1]
+    return np.stack([metrics.confusion(truth, mask, n) for truth, mask in zip(labels, masks, strict=True)])
+
+
+def conventions(matrix):
+    """Mean IoU of a confusion matrix by three conventions, which differ in the classes that count: {name: float}.
+
+    The first is that of Long, Shelhamer and Darrell, and of `helpers.metrics.scores`. A class that is in neither counts
+    as 0 in the last.
+    """
+    right, union = np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1) - np.diag(matrix)
+    iou = right / np.maximum(union, 1)
+    counted = {
+        "classes of the truth": matrix.sum(axis=1) > 0,
+        "classes of truth or prediction": union > 0,
+        "all classes": np.ones(len(matrix), bool),
+    }
+    return {name: float(iou[which].mean()) for name, which in counted.items()}
+
+
+def intervals(each, repeats=REPEATS, seed=0):
+    """The 95 % interval of each of the four scores over which images happen to be tested: {score: [low, high]}.
+
+    A bootstrap: as many images are drawn, with replacement, as there are, and their confusion matrices are added up.
+
+    Args:
+        each: int64 (image, class, class), the confusion matrix of each image.
+    """
+    n = len(each)
+    drawn = np.random.RandomState(seed).multinomial(n, np.full(n, 1 / n), size=repeats)  # how often each image is
+    sums = (drawn @ each.reshape(n, -1)).reshape(repeats, *each.shape[1:])
+    scores = [metrics.scores(matrix) for matrix in sums]
+    return {name: np.percentile([one[name] for one in scores], [2.5, 97.5]).tolist() for name in scores[0]}
+
+
+def rescored(model, images, labels):
+    """Everything that the record says, for each number of looks: a dict."""
+    found = {}
+    for look, options in LOOKS.items():
+        each = matrices(model, images, labels, **options)
+        pooled = each.sum(axis=0)
+        found[look] = {
+            "test": metrics.scores(pooled),
+            "interval": intervals(each),
+            "mean_iou_over": conventions(pooled),
+        }
+    return found
+
+
+def main(arguments=None):
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--out", type=Path, default=OUT, help="a .json file")
+    given = parser.parse_args(arguments)
+    try:
+        dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
+        model, _ = runs.pretrained(NETWORK)
+        looks = rescored(model, *dataset.load("test"))
+    except (ValueError, FileNotFoundError) as error:
+        parser.exit(1, f"{error}\n")
+    record = {
+        "command": shlex.join(["python", "tools/rescore.py"]),
+        "network": NETWORK,
+        "versions": hardware.versions(),
+        "bootstrap": {"repeats": REPEATS, "seed": 0},
+        "looks": looks,
+    }
+    archive.write_record(record, given.out, parser)
+    for look, found in looks.items():
+        for name, value in found["test"].items():
+            low, high = found["interval"][name]
+            print(f"{look:5} {name:24} {100 * value:.1f}  ({100 * low:.1f} to {100 * high:.1f})")
+        print(f"{look:5} mean IoU over", ", ".join(f"{k} {100 * v:.1f}" for k, v in found["mean_iou_over"].items()))
+
+
+if __name__ == "__main__":
+    main()
