@@ -43,7 +43,7 @@ setup-colab: setup .venv-colab/complete
 .venv-colab/complete: tools/colab.txt
 	@echo "Making .venv-colab, with Colab's packages: some minutes, once."
 	@$(PY) -m venv .venv-colab
-	@.venv-colab/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r tools/colab.txt
+	@.venv-colab/bin/python -m pip install --quiet --disable-pip-version-check -r tools/colab.txt
 	@touch .venv-colab/complete
 
 run: setup
