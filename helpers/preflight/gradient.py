@@ -30,7 +30,8 @@ def check_gradient(case, said, gradients, unchanged, explained):
     unchanged.restore()
     sizes, zero = _sizes(model.trainable_variables, slopes)
     if sizes and not any(sizes.values()):
-        raise Stop(_nothing(sizes, zero, said))
+        awake = bool(zero) and _with_random(model.trainable_variables, gradients, unchanged)
+        raise Stop(_nothing(sizes, zero, said, awake))
     from_zero = any(sizes[path] for path in zero)  # on purpose: what lies before it gets a gradient one step later
     found = first((_dead, _exploding), sizes, from_zero) or _dead_units(case)
     if found and explained and found.cause == EXPLODING_GRADIENT.cause:
@@ -48,6 +49,17 @@ def _sizes(variables, slopes):
             zero += [variable.path] * (length == 0)
             sizes[variable.path] = size / length if length else size
     return sizes, zero
+
+
+def _with_random(variables, gradients, unchanged):
+    """Whether a kernel gets a gradient when what is zero throughout is filled with random numbers."""
+    numbers = np.random.RandomState(0)
+    for variable in variables:
+        if not array(variable).any():
+            variable.assign(numbers.normal(0, 0.1, variable.shape))
+    sizes, _ = _sizes(variables, gradients()[1])
+    unchanged.restore()
+    return any(sizes.values())
 
 
 def _said(model, sizes):
@@ -77,18 +89,19 @@ NO_GRADIENT = Cause(
 )
 
 
-def _nothing(sizes, zero, said):
+def _nothing(sizes, zero, said, awake):
     """No kernel gets a gradient: is it the weights, the loss, or what lies between?"""
     symptom = "No gradient reaches any kernel"
-    if zero:
-        return problem(ZERO_WEIGHTS, f"{symptom}, and {len(zero)} of {len(sizes)} kernels are 0 throughout.")
     if not np.any(said.slopes):
         return problem(FLAT_LOSS, f"{symptom}, and the loss stays the same whatever is predicted.")
+    if awake:
+        symptom = f"{symptom}: {len(zero)} of {len(sizes)} are 0 throughout. With random numbers there, one does."
+        return problem(ZERO_WEIGHTS, symptom)
     return problem(NO_GRADIENT, f"{symptom}, though the loss changes with what is predicted.")
 
 
 DEAD_LAYERS = Cause(
-    cause="Units that are always 0 (dead ReLU), or layers that do not lead to the output.",
+    cause="Units that are always 0 (dead ReLU), layers that do not lead to the output, or a cut graph (stop_gradient).",
     cure="A lower rate, he_normal and normalisation; or leave these layers out.",
     confidence=LIKELY,
 )

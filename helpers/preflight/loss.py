@@ -36,7 +36,8 @@ class Said:
     @property
     def bounded(self):
         """Whether this is a Dice or IoU, or minus one, which are there to count classes, not pixels."""
-        return self.wrong - self.perfect < 1.05 and self.undecided - self.perfect < 1
+        wrong, undecided = self.above(self.wrong), self.above(self.undecided)
+        return wrong < 1.05 and undecided < 1 and wrong < 5 * undecided  # of a cross-entropy 20 times, however small
 
     def above(self, loss):
         """How far a loss lies above that of a perfect answer: float. So losses below 0 are judged like others."""

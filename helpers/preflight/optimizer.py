@@ -7,6 +7,7 @@ from .training import looks
 
 _LONG = 240  # steps, where fewer cannot tell slow from stuck
 _NOTHING = 2e-5  # of the weights: a step that moves nothing
+_TINY = 1e-4  # of the weights: a gradient that is next to nothing
 _SMALL = 2e-4  # of the weights: steps that get nowhere in a short run
 
 SMALL_STEPS = Cause(
@@ -16,6 +17,12 @@ SMALL_STEPS = Cause(
 CLIPPED = Cause(
     cause="The optimizer's steps are too small: {clip} cuts every gradient down to almost nothing.",
     cure="clipnorm=1.0, or no clipping.",
+)
+TINY_GRADIENT = Cause(
+    cause="The gradient is next to nothing, so that the steps of {optimizer}, which are in proportion to it, move "
+    "nothing: a last activation that is saturated (logits far from 0), many sigmoids in a row, or a scaled loss.",
+    cure="Scale the images, he_normal and normalisation; no activation in the last layer, and a loss from logits.",
+    confidence=LIKELY,
 )
 STUCK = Cause(
     cause="It stands where every pixel gets the same answer, and the steps of {optimizer} at rate {rate:.3g} are too "
@@ -48,14 +55,14 @@ def check_optimizer(trainer, learned, explained):
     if trained.short:
         return Result([note(f"Not told: no time for more. {text}.")])
     against = f"{text} (at best {best.last:.3f})."
-    if _hardly_moves(trained, best):
-        return Result([_small(trainer, best, against)])
+    if trainer.learned(trained):
+        return Result([fine(f"{text}.")])
+    if _hardly_moves(trained, learned):
+        return Result([_small(trainer, learned, against)])
     if _goes_uphill(trainer, trained, best):
         if explained:
             return Result([note(f"{text}: for what is said above.")])
         return Result([problem(LARGE_STEPS, against, rate=trainer.rate)])
-    if trainer.learned(trained):
-        return Result([fine(f"{text}.")])
     found = None
     if trainer.learned(best) and not explained:
         found = _wrecked(trainer, trained, against) or (None if learned.rare else _stuck(trainer, trained, best))
@@ -64,17 +71,23 @@ def check_optimizer(trainer, learned, explained):
     )
 
 
-def _hardly_moves(trained, best):
+def _hardly_moves(trained, learned):
     """Whether the weights stay where they are, and the loss too, though it could fall."""
-    gain, possible = trained.losses[0] - trained.last, max(best.losses[0] - best.last, 0.1 * abs(best.losses[0]))
-    return trained.step < _NOTHING and gain < 0.05 * possible
+    best, worth = learned.best, 0.1 * abs(learned.best.losses[0])
+    gain, possible = trained.losses[0] - trained.last, best.losses[0] - best.last
+    if learned.tried > 1 and possible < worth:
+        return False  # nor did others get anywhere: it is not the steps
+    return trained.step < _NOTHING and gain < 0.05 * max(possible, worth)
 
 
-def _small(trainer, best, against):
-    """Steps that move nothing: does clipping make them so small, or the rate?"""
-    clip = trainer.clip
-    if clip and not _hardly_moves(trainer.unclipped(), best):
-        return problem(CLIPPED, against, clip=clip)
+def _small(trainer, learned, against):
+    """Steps that move nothing: does clipping make them so small, the gradient, or the rate?"""
+    if trainer.clip and not _hardly_moves(trainer.unclipped(), learned):
+        return problem(CLIPPED, against, clip=trainer.clip)
+    steepest = trainer.steepest()
+    if steepest < _TINY:
+        symptom = f"No gradient of a kernel is above {steepest:.0e} of the kernel. {against}"
+        return problem(TINY_GRADIENT, symptom, optimizer=trainer.name)
     return problem(SMALL_STEPS, against, rate=trainer.rate, optimizer=trainer.name)
 
 

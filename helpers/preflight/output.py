@@ -57,7 +57,8 @@ def check_output(case):
     name, before, marked = end
     one_hot_sum = output.shape[-1] > 1 and _sums_to_one(output)
     unit = output.min() >= 0 and 0 < output.max() <= 1 and name != "relu"
-    gives = Gives("probabilities" if unit or one_hot_sum else "logits", name, marked)
+    certain = name in ("softmax", "sigmoid")  # also where it is so sure that every output is 0
+    gives = Gives("probabilities" if certain or unit or one_hot_sum else "logits", name, marked)
     if output.shape[-1] == 1 and name != "sigmoid" and np.abs(output - 1).max() < 1e-6:
         symptom = f"The one output is 1 at every pixel, whatever the images are; before it stand {_range(before)}."
         raise Stop(problem(SOFTMAX_OF_ONE, symptom))

@@ -78,7 +78,8 @@ class Trainer:
         self.name, self.rate = type(given).__name__, highest_rate(given)
         self._config = {**given.get_config(), "learning_rate": self.rate}
         self._own = type(given).from_config(self._config)
-        self._adam = self._own if type(given) is keras.optimizers.Adam else keras.optimizers.Adam()
+        plain = type(given) is keras.optimizers.Adam and not self.clip
+        self._adam = self._own if plain else keras.optimizers.Adam()
 
     def learned(self, trained):
         """Whether it came below what a constant answer costs."""
@@ -104,6 +105,18 @@ class Trainer:
         """`Trained` with the model's own optimizer, but for its clipping."""
         whole = type(self._own).from_config({**self._config, **dict.fromkeys(_CLIPS)})
         return self._train(whole, self.rate, 0.5, _STEPS)
+
+    def steepest(self):
+        """The largest gradient of a kernel, as a share of the kernel: float."""
+        slopes = self.gradients()[1]
+        self.unchanged.restore()
+        pairs = zip(self.case.model.trainable_variables, slopes, strict=True)
+        sizes = [
+            np.linalg.norm(array(slope)) / (np.linalg.norm(array(variable)) + 1e-12)
+            for variable, slope in pairs
+            if slope is not None and len(variable.shape) > 1
+        ]
+        return float(max(sizes, default=0.0))
 
     def adam(self, rate):
         """`Trained` with Adam at this rate."""
@@ -197,11 +210,12 @@ class Learned:
     """Training in all: with the optimizer's own steps, and with Adam where that was not enough.
 
     Attributes:
-        best: the `Trained` that got furthest. rare: whether one class is so rare that a constant answer costs next to
-            nothing, and few steps tell nothing.
+        best: the `Trained` that got furthest. tried: how many there are.
+        rare: whether one class is so rare that a constant answer costs next to nothing, and few steps tell nothing.
     """
 
     best: Trained
+    tried: int
     rare: bool
 
 
@@ -245,7 +259,7 @@ def check_overfit(trainer, start, explained):
         rates = " or ".join(f"{rate:g}" for rate in _RATES)
         symptom = f"It cannot even learn {len(trainer.case.x)} images by heart, at {rates}. {text}"
         found = problem(LEARNS_NOTHING, symptom)
-    return Result([found], facts=Learned(best, rare))
+    return Result([found], facts=Learned(best, len(tried), rare))
 
 
 def _costs_nothing(trainer, counts):

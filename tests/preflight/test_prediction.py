@@ -12,6 +12,7 @@ from support.preflight_models import (
     compiled,
     convolutions,
     examine,
+    filled,
     frozen,
     network,
     one_output,
@@ -78,7 +79,12 @@ def as_if_trained(model):
 SICK = {  # what it suffers from: (check, words, the sick, its cured twin or None)
     "everything frozen": ("gradient", "every layer is frozen", lambda: (compiled(frozen(trained())), batch()), None),
     "a dead ReLU": ("gradient", "No gradient reaches any kernel", lambda: (dead(), batch()), None),
-    "weights of 0": ("gradient", "and 3 of 3 kernels are 0 throughout", lambda: (zeros(), batch()), None),
+    "weights of 0": (
+        "gradient",
+        "3 of 3 are 0 throughout. With random numbers",
+        lambda: (zeros(), batch()),
+        None,
+    ),
     "a loss with argmax": (
         "gradient",
         "the loss stays the same whatever is predicted",
@@ -152,6 +158,20 @@ def test_images_that_are_not_scaled_are_no_collapse():
 def test_nothing_is_said_against_a_cured_network(name):
     text = assert_healthy(*SICK[name][-1]())
     assert "overfit      ok" in text
+
+
+@pytest.mark.parametrize(("words", "how"), [("argmax", {"loss": by_argmax}), ("cut graph", {"head": CutOff()})])
+def test_a_last_layer_that_begins_at_zero_is_not_blamed_for_what_is_behind_it(words, how):
+    last_layer = layers.Conv2D(4, 1, kernel_initializer="zeros")
+    model = keras.Sequential([network(8), last_layer, *([how["head"]] if "head" in how else [])])
+    (problem,) = examine(compiled(model, how.get("loss")), filled(), seconds=0)[0]
+    assert problem.check == "gradient" and words in problem.cause
+
+
+def test_a_sigmoid_that_is_0_everywhere_gives_probabilities():
+    never = one_output(activation="sigmoid", bias_initializer=keras.initializers.Constant(-200))
+    _, text = examine(compiled(never, keras.losses.BinaryCrossentropy()), thing_or_not(), seconds=0)
+    assert "logits" not in text.split("gradient")[0].replace("\n", " ").replace("Wants logits", "")
 
 
 def test_a_last_layer_that_begins_at_zero_is_sound():

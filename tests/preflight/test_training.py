@@ -5,8 +5,9 @@ import types
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
+from helpers import losses
 from helpers.preflight import training
 from support.preflight_models import (
     assert_found,
@@ -17,9 +18,12 @@ from support.preflight_models import (
     examine,
     frozen,
     network,
+    one_output,
     pictures,
     small,
+    thing_or_not,
     to_unit,
+    trained,
 )
 
 
@@ -82,6 +86,16 @@ def learns_nothing():
     return compiled(model), batch()
 
 
+def saturated():
+    """A sigmoid so sure that its gradient is next to nothing, and a Dice, which has no logits to look at."""
+    last = {"activation": "sigmoid", "bias_initializer": keras.initializers.Constant(-12)}
+    return compiled(one_output(**last), soft_dice, keras.optimizers.SGD(0.01)), thing_or_not()
+
+
+def soft_dice(y, p):
+    return 1 - (2 * ops.sum(y * p) + 1e-6) / (ops.sum(y) + ops.sum(p) + 1e-6)
+
+
 SICK = {  # what it suffers from: (check, words, the sick)
     "Adadelta at 1e-5": ("optimizer", "far too low for Adadelta", lambda: with_optimizer("Adadelta", 1e-5)),
     "SGD at 1e4": ("optimizer", "steps are too large: rate 1e+04", lambda: with_optimizer("SGD", 1e4)),
@@ -96,6 +110,7 @@ SICK = {  # what it suffers from: (check, words, the sick)
         "clipnorm=1e-05 cuts every gradient down",
         lambda: (small(optimizer=keras.optimizers.SGD(0.1, clipnorm=1e-5)), batch()),
     ),
+    "a gradient of next to nothing": ("optimizer", "the gradient is next to nothing", saturated),
     "constant features": (
         "overfit",
         "It cannot even learn 8 images by heart, at 0.01 or 0.001 or 0.0001",
@@ -108,6 +123,24 @@ SICK = {  # what it suffers from: (check, words, the sick)
 def test_what_does_not_learn_is_found(name):
     check, words, sick = SICK[name]
     assert_found(check, words, *sick(), seconds=45)
+
+
+def test_what_has_learned_may_go_on_slowly():
+    """A trained network, tuned at a low rate."""
+    assert "optimizer    ok" in assert_healthy(compiled(trained(), optimizer=keras.optimizers.Adam(1e-6)), batch())
+
+
+def test_other_rates_are_tried_without_the_clipping():
+    """So that the optimizer is blamed, not the data."""
+    optimizer = keras.optimizers.Adam(1e-3, clipvalue=1e-9)
+    problems, text = examine(small(optimizer=optimizer), batch())
+    assert [problem.check for problem in problems] == ["optimizer"] and "clipvalue=1e-09" in problems[0].cause, text
+
+
+def test_a_small_cross_entropy_is_no_dice():
+    small_loss = losses.CrossEntropy()
+    _, text = examine(small(loss=lambda y, z: 1e-3 * small_loss(y, z)), batch(), seconds=0)
+    assert "Dice" not in text
 
 
 def test_little_time_is_no_problem():
