@@ -10,8 +10,8 @@
 # Seen: Adam, 2 traces, and 1 if it was built; with "accuracy" 2 and 2; SGD 1. On 2 CPU cores the first call of `fit` on a network of 21
 # convolutions took 3.4 s as Keras leaves it, and 1.9 s with the optimizer built; the script prints both.
 #
-# For readers of this series: `helpers.training.fit`, the race of notebook 02 and the experiments of 03 to 05 build the optimizer first. Two
-# short epochs of notebook 06's U-Net, with Muon, took 10.3 and 12.4 s on one core, 14.8 and 14.3 s before.
+# For readers of this series: `helpers.training.fit`, the race of notebook 02 and the experiments of 03 to 05 build the optimizer first, so
+# that training begins sooner.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
