@@ -131,13 +131,15 @@ def train(
         head: a layer without weights on top of the logits, such as a softmax; None for logits.
         prepare, finish: functions of the model, called before training, to start it elsewhere, and after it.
         outputs: how many numbers the network gives per pixel.
-        epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2, of one batch.
+        epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2, of one batch, and with several
+            rates one; the network is a level less deep then.
     """
     # One call into TensorFlow per epoch: for a network this small, Python between the steps takes as long as they do.
     at_once = 1 if _fast() else _steps(task)
     # Seeds first, all of them: whoever sets TensorFlow's seed makes it prepare each compiled function anew.
     networks, orders = zip(*[_start(task, seed, head, outputs, len(rates)) for seed in seeds], strict=True)
     weights, model = [network.get_weights() for network in networks], networks[0]
+    epochs = 1 if _fast() and len(rates) > 1 else epochs
     epochs = _compile(model, task, loss, optimizer, epochs, steps_per_execution=at_once)
     build_optimizer(model)
     at_rest = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
@@ -175,7 +177,7 @@ def _start(task, seed, head, outputs, times):
 
 def _network(seed, head, outputs):
     keras.utils.set_random_seed(seed)
-    network = unet((SIZE, SIZE, 3), outputs, filters=8, depth=2)
+    network = unet((SIZE, SIZE, 3), outputs, filters=8, depth=1 if _fast() else 2)
     return network if head is None else keras.Model(network.input, head(network.output))
 
 
