@@ -68,7 +68,7 @@ test: setup-dev
 # With ARGS that leave none of the second kind, pytest ends with 5, which is no failure.
 test-all: setup-dev
 	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not alone' --junitxml=build/tests.xml $(ARGS); first=$$?; \
-	$(PY) -m pytest -m alone --junitxml=build/tests-alone.xml $(ARGS); second=$$?; \
+	$(PY) -m pytest $(if $(ARGS),,$$(grep -rl --include='*.py' mark.alone tests)) -m alone --junitxml=build/tests-alone.xml $(ARGS); second=$$?; \
 	[ $$second != 5 ] || [ -z '$(ARGS)' ] || second=0; [ $$first = 0 ] && [ $$second = 0 ]
 
 bench: setup-dev

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.alone
 def test_every_target_is_met():
-    command = [sys.executable, "tools/bench.py", "--repeats", "15", "losses", "confusion"]
+    command = [sys.executable, "tools/bench.py", "--repeats", "7", "losses", "confusion"]
     every_core = {name: value for name, value in os.environ.items() if not name.endswith("_THREADS")}
     ran = subprocess.run(
         command, cwd=ROOT, env=every_core, capture_output=True, text=True, encoding="utf-8", timeout=600
