@@ -21,6 +21,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import scipy.stats
+import tensorflow as tf
 from keras import layers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -69,6 +70,7 @@ class Experiment(Recipe):
     average: float = 0.0  # momentum of a running average of the weights, which is then what is scored
     schedule: str = "cosine"  # or "constant", after the warm-up
     step: str = "adamw"  # or "muon", as `helpers.engine.muon`
+    colour: float = 0.0  # how far colours are jittered, see `recoloured`
 
     def loss(self, pixel_counts):
         """The recipe's loss, with Dice added where it is asked for."""
@@ -88,6 +90,16 @@ class Experiment(Recipe):
         optimizer = {"muon": Muon, "adamw": keras.optimizers.AdamW}[self.step].from_config(config)
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer
+
+    def batches(self, images, labels, first_epoch=0):
+        """The recipe's stream, with jittered colours where they are asked for."""
+        stream = super().batches(images, labels, first_epoch)
+        if not self.colour:
+            return stream
+        first = first_epoch * (len(images) // self.batch)
+        return stream.enumerate(first).map(
+            lambda place, batch: (recoloured(batch[0], self.colour, [self.seed, place]), batch[1])
+        )
 
     def network(self, n_classes):
         """The network of `helpers.unet`, rebuilt with the settings above."""
@@ -129,6 +141,22 @@ class Experiment(Recipe):
         x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
         x = layers.GroupNormalization(8)(x) if self.norm == "group" else BatchNormalization(momentum=0.9)(x)
         return layers.ReLU()(x) if activate else x
+
+
+def recoloured(images, colour, seed):
+    """Images float32 (batch, row, col, RGB), 0-255, each in other colours: as another camera would have seen it.
+
+    Saturation changes by a factor of up to 1 ± colour, each channel by up to 1 ± colour / 2, and gamma is between
+    exp(-colour) and exp(colour).
+
+    Args:
+        colour: from 0, which changes nothing, to 1. seed: two integers.
+    """
+    draw = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 5), seed, -1.0, 1.0)
+    grey = tf.reduce_mean(images, axis=-1, keepdims=True)
+    images = grey + (images - grey) * (1 + colour * draw[..., :1])
+    images = tf.clip_by_value(images * (1 + colour / 2 * draw[..., 1:4]) / 255, 0.0, 1.0)
+    return 255 * images ** tf.exp(colour * draw[..., 4:])
 
 
 TYPES = {field.name: field.type for field in dataclasses.fields(Experiment)}

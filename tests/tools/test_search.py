@@ -143,3 +143,25 @@ def test_other_optimizers_and_losses():
     assert averaged.use_ema and averaged.ema_momentum == 0.9
     assert averaged.weight_decay == search.Experiment().optimizer(100).weight_decay
     assert type(averaged) is keras.optimizers.AdamW and type(search.Experiment(step="muon").optimizer(9)) is Muon
+
+
+# ---- other colours --------------------------------------------------------------------------------------------------
+
+
+def test_colours_change_image_by_image_and_labels_do_not(data):  # noqa: F811
+    images, labels = siftflow.SiftFlow(data).load("train")
+    trial = search.Experiment(size=16, batch=4, epochs=3, colour=0.5)
+    plain = [(x.numpy(), y.numpy()) for x, y in dataclasses.replace(trial, colour=0.0).batches(images, labels)]
+    other = [(x.numpy(), y.numpy()) for x, y in trial.batches(images, labels)]
+    assert len(plain) == len(other) and all(np.array_equal(y, z) for (_, y), (_, z) in zip(plain, other, strict=True))
+    for (x, _), (changed, _) in zip(plain, other, strict=True):
+        assert changed.dtype == np.float32 and changed.min() >= 0 and changed.max() <= 255
+        ratio = changed.mean(axis=(1, 2)) / x.mean(axis=(1, 2))  # (image, channel)
+        assert np.ptp(ratio, axis=1).min() > 1e-3 and np.ptp(ratio.mean(axis=1)) > 0.02
+    later = [(x.numpy(), y.numpy()) for x, y in trial.batches(images, labels, first_epoch=1)]
+    assert all(np.array_equal(x, z) for (x, _), (z, _) in zip(other[len(other) // 3 :], later, strict=True))
+
+
+def test_no_jitter_changes_no_colour():
+    images = np.random.RandomState(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(search.recoloured(images, 0.0, [0, 0]), images, atol=1e-3)
