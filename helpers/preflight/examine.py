@@ -51,7 +51,7 @@ def examine(table, unchanged, model, batch, *, class_names, steps, void, end):
     gradients = backend.gradients_of(model, case.x, case.data.y, case.data.weight)
     ask("gradient", check_gradient, case, said, gradients, unchanged, explained=table.found("loss", "input range"))
     ask("axes", check_axes, case, gives)
-    ask("prediction", check_prediction, case, gives, start, explained=table.found("input range", "batch norm"))
+    ask("prediction", check_prediction, case, gives, start, norms, explained=table.found("input range", "batch norm"))
 
     trainer = Trainer(case, gives, said, gradients, unchanged, end)
     before = table.found(other_than=["prediction"])

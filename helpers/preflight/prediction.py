@@ -13,11 +13,12 @@ COLLAPSE = Cause(
 )
 
 
-def check_prediction(case, gives, start, explained):
+def check_prediction(case, gives, start, norms, explained):
     """Looks for one class everywhere, and for labels in another order.
 
     Args:
         gives: what the network `Gives`. start: its initial loss.
+        norms: a `batch_norm.Memory` for each batch normalisation, or None.
         explained: whether a problem was found that makes a network give one class.
     """
     p, valid = case.probabilities(case.output, gives.form), case.valid
@@ -28,6 +29,8 @@ def check_prediction(case, gives, start, explained):
     if given[c] > 0.995 and truth[c] < 0.8 and (trained or p[..., c].mean() > 0.95):
         if explained or (start.wild and not trained):
             return Result([note(f"{said} For what is said above.")])
+        if norms and not trained and all(memory.fresh for memory in norms):
+            return Result([note(f"{said} It tells nothing: batch normalisation has seen no image yet.")])
         return Result([problem(COLLAPSE, said + f" So far {trained} steps were trained." * bool(trained))])
     return Result([_other_labels(case, p, truth) or fine(said)])
 

@@ -154,6 +154,16 @@ def test_images_that_are_not_scaled_are_no_collapse():
     assert "prediction" not in [problem.check for problem in problems], text
 
 
+def test_batch_normalisation_that_saw_nothing_is_no_collapse():
+    """Before training it passes on values of 0 to 255 as they are, so that one class wins everywhere."""
+    keras.utils.set_random_seed(0)
+    positive = layers.Conv2D(8, 3, padding="same", kernel_initializer=keras.initializers.RandomUniform(0, 0.3))
+    model = keras.Sequential([keras.Input((24, 24, 3)), positive, layers.BatchNormalization(momentum=0.9)])
+    model.add(layers.Conv2D(4, 1))
+    problems, text = examine(compiled(model), batch())
+    assert not problems and "batch normalisation has seen no image yet" in " ".join(text.split()), text
+
+
 @pytest.mark.parametrize("name", [name for name, (*_, cured) in SICK.items() if cured])
 def test_nothing_is_said_against_a_cured_network(name):
     text = assert_healthy(*SICK[name][-1]())
