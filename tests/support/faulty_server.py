@@ -1,6 +1,7 @@
 """A web server on loopback that plays one fault after another, and remembers what it was asked and what it sent."""
 
 import re
+import socket
 import threading
 import time
 from collections import defaultdict
@@ -82,6 +83,11 @@ class FaultyServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+
+    def setup(self):
+        # Little is on its way at any time, so that what was sent is about what the client took before it hung up.
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
+        super().setup()
 
     def log_message(self, *_):
         pass
