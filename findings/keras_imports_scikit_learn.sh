@@ -3,12 +3,11 @@
 #
 # `import keras` takes in scikit-learn, with much of SciPy, and Matplotlib's pyplot, wherever they are installed, though the user asked
 # for neither: the wrappers for scikit-learn and the picture galleries try to import them at once. One would expect an optional package
-# to be imported by what needs it, when it is used. So installing scikit-learn for one test makes every later start of Keras slower:
-# here by 0.6 s of 5.5 s with TensorFlow.
+# to be imported by what needs it, when it is used. So installing scikit-learn for one test makes every later start of Keras slower.
 #
 # Seen, with JAX as the backend, which is smaller than TensorFlow: without the two packages neither is imported; with them both are.
 #
-# For readers of this series: nothing changes. For its tests, which start Keras in some eighty processes, scikit-learn is not among
+# For readers of this series: nothing changes. For its tests, which start Keras in many processes, scikit-learn is not among
 # the packages of development any more; the one test that needed it asks SciPy for nearest neighbours.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -96,9 +96,9 @@ class Experiment(Recipe):
         stream = super().batches(images, labels, first_epoch)
         if not self.colour:
             return stream
-        first = first_epoch * (len(images) // self.batch)
+        first = first_epoch * (len(images) // self.batch)  # ~seed: other numbers than those of the crops
         return stream.enumerate(first).map(
-            lambda place, batch: (recoloured(batch[0], self.colour, [self.seed, place]), batch[1])
+            lambda place, batch: (recoloured(batch[0], self.colour, [~self.seed, place]), batch[1])
         )
 
     def network(self, n_classes):
