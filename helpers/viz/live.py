@@ -20,9 +20,9 @@ class View(keras.callbacks.Callback):
     """A Keras callback that shows the run in one figure: loss within the epoch, validation scores, and rows of
     image | truth | this epoch's argmax for a few validation images.
 
-    In a notebook the figure is updated in place, never more than a fiftieth of the time. In a terminal it draws
-    nothing, and Keras shows its progress bar. Either way it keeps the masks of every epoch, for `film_strip`
-    and `scrubber`.
+    In a notebook the figure is updated in place, which never takes more than a fiftieth of the time, apart from the
+    first drawing, which loads fonts. In a terminal it draws nothing, and Keras shows its progress bar. Either way it
+    keeps the masks of every epoch, for `film_strip` and `scrubber`.
 
     Args:
         images: uint8 (k, row, col, RGB); labels: uint8 (k, row, col). The same few images are shown at every epoch.
@@ -117,13 +117,15 @@ class View(keras.callbacks.Callback):
         start = time.perf_counter()
         # Only the last picture stays in the notebook, so only that is made small.
         picture = draw.picture(draw.png(self.figure(), crop=False, small=self.finished), self.headline())
-        if self.handle is None:
+        first = self.handle is None
+        if first:
             self.handle = display(picture, display_id=True)
         else:
             self.handle.update(picture)
         sys.stdout.flush()
         now = time.perf_counter()
-        self.next_draw = now + max(1.0, 50 * (now - start))
+        # How long the first one took says nothing of the next.
+        self.next_draw = now + (1.0 if first else max(1.0, 50 * (now - start)))
 
     def headline(self):
         """Says in one line where the run stands."""

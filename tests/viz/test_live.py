@@ -143,6 +143,28 @@ def test_in_a_notebook_one_picture_is_updated(displayed, monkeypatch):
     assert said == now and not plt.get_fignums()
 
 
+@pytest.mark.parametrize(("slow", "pictures"), [("before training", 5), ("epoch 1 of 1", 3)])
+def test_a_slow_first_drawing_does_not_put_off_the_next(displayed, monkeypatch, slow, pictures):
+    """By a clock that goes on by two seconds with each batch, and by a minute while one of the views is drawn.
+
+    A slow one after the first does: then there are only the first, that one, and the last.
+    """
+    clock, png = [0.0], draw.png
+
+    def goes_on(_):
+        clock[0] += 2.0
+
+    def drawn(figure, **options):
+        clock[0] += 60 * any(slow in text.get_text() for text in figure.texts)
+        return png(figure, **options)
+
+    monkeypatch.setattr(live, "get_ipython", lambda: types.SimpleNamespace(kernel=object()))
+    monkeypatch.setattr(live, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(draw, "png", drawn)
+    trained(live.View(IMAGES[:1], LABELS[:1], batch=4), epochs=1, look=goes_on)
+    assert len(displayed) == pictures, [picture.alt for picture in displayed]
+
+
 @pytest.mark.alone
 def test_in_a_notebook_it_takes_a_fiftieth_of_the_time_at_most(displayed, monkeypatch):
     monkeypatch.setattr(live, "get_ipython", lambda: types.SimpleNamespace(kernel=object()))
