@@ -1,6 +1,6 @@
 """Examines some models on whichever backend Keras runs, and prints what is found, as JSON.
 
-    KERAS_BACKEND=torch PYTHONPATH=.:tests python -m support.backends
+    KERAS_BACKEND=torch PYTHONPATH=.:tests python -m support.backends [CASE ...]
 
 With PyTorch in an environment of its own (`pip install torch keras numpy`), this is how it is tried there, too.
 """
@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import random
+import sys
 
 import keras
 import numpy as np
@@ -90,11 +91,11 @@ def state(network):
     return [ops.convert_to_numpy(variable.value) for variable in variables] + drawn
 
 
-def main():
-    """Prints {case: {"found": [[check, confidence, cause]], "unchanged": bool}}."""
+def main(names):
+    """Prints {case: {"found": [[check, confidence, cause]], "unchanged": bool}}, of all cases if none is named."""
     told = {}
-    for name, make in CASES.items():
-        network, data = make()
+    for name in names or CASES:
+        network, data = CASES[name]()
         network.optimizer.build(network.trainable_variables)
         network.evaluate(*data, verbose=0)  # optimizer and scores have all their variables from here on
         before = state(network)
@@ -110,4 +111,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

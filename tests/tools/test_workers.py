@@ -27,29 +27,52 @@ STEPS = 2  # an epoch has
 NAMES = ("size", "filters", "depth", "batch", "epochs", "balance")
 TINY = [word for name in NAMES for word in (f"--{name}", str(getattr(RECIPE, name)))]
 
-# The command, but for its optimizer, where it keeps its cache, and, if asked for, a death by SIGKILL when it draws a
-# certain batch. It must be the first to import TensorFlow.
-WORKER = """
-import os, runpy, signal, sys
+# The command, several times at once, but for its optimizer, where it keeps its cache, and, if asked for, a death by
+# SIGKILL when it draws a certain batch. Each worker is a process of its own, which need not import TensorFlow anew.
+# Lines in: [TF_CONFIG, the batch at which to die or null, where to write what is said]. Lines out: the exit codes.
+WORKERS = """
+import json, os, signal, sys
 from pathlib import Path
-cache, last, *sys.argv = sys.argv[1:]
+cache, *arguments = sys.argv[1:]
+sys.path.insert(0, "tools")
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # as the command does
+import workers
 from helpers import pipeline, siftflow
+from helpers.recipe import Recipe
+from workers import keras
 siftflow.layout.data_folder = lambda: Path(cache)
-made, load = pipeline.training_batches, pipeline.load
+Recipe.optimizer = lambda recipe, steps: keras.optimizers.SGD(
+    keras.optimizers.schedules.CosineDecay(0.1, steps), momentum=0.9
+)
+made, last = pipeline.training_batches, None
 def dying(*args, **options):
     for i, batch in enumerate(made(*args, **options)):
-        if str(i) == last:
+        if i == last:
             os.kill(os.getpid(), signal.SIGKILL)
         yield batch
-def after_the_imports(dataset):
-    import keras
-    from helpers.recipe import Recipe
-    Recipe.optimizer = lambda recipe, steps: keras.optimizers.SGD(
-        keras.optimizers.schedules.CosineDecay(0.1, steps), momentum=0.9
-    )
-    return load(dataset)
-pipeline.training_batches, pipeline.load = dying, after_the_imports
-runpy.run_path(sys.argv[0], run_name="__main__")
+pipeline.training_batches = dying
+
+def start(config, last_batch, said):
+    child = os.fork()
+    if child:
+        return child
+    global last
+    last, os.environ["TF_CONFIG"] = last_batch, config
+    for stream, ending in ((1, ".out"), (2, ".err")):
+        os.dup2(os.open(said + ending, os.O_WRONLY | os.O_CREAT), stream)
+    code = 1
+    try:
+        workers.main(arguments)
+        code = 0
+    except SystemExit as stopped:
+        code = stopped.code or 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+children = [start(*json.loads(line)) for line in sys.stdin]
+print(*[os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
 """
 
 
@@ -80,30 +103,30 @@ def command(data, folder):
     return ["--data", str(data), "--out", str(folder / "run.json"), "--checkpoint", str(folder / "run.keras"), *TINY]
 
 
-def start(data, folder, addresses, index, last=""):
-    # jax, once imported, lets TensorFlow say more than the command does; and two workers cannot share one GPU.
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    environment |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CONFIG": tf_config(addresses, index)}
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, data.parent, str(last), "tools/workers.py", *command(data, folder)],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+def environment():
+    """This process's; but two workers cannot share one GPU, and jax, once imported, sets TensorFlow's log level."""
+    kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return kept | {"CUDA_VISIBLE_DEVICES": "-1"}
 
 
-def run_two(data, folder, dies=1, last=""):
-    """Two workers, of whom one dies at its batch `last`: their addresses, and of each (exit code, output, errors)."""
+def run_two(data, folder, lasts=(None, None)):
+    """Two workers, of whom each may die at a batch: their addresses, and of each (exit code, output, errors)."""
     free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in free]
     for server in free:
         server.close()
-    pair = [start(data, folder, addresses, i, last if i == dies else "") for i in range(2)]
-    try:
-        said = {dies: pair[dies].communicate(timeout=200)}
-        said[1 - dies] = pair[1 - dies].communicate(timeout=60)
-    finally:
-        for process in pair:
-            process.kill()
-    return addresses, [(pair[i].returncode, *said[i]) for i in range(2)]
+    said = [folder / f"said by worker {i}" for i in range(2)]
+    lines = [[tf_config(addresses, i), lasts[i], str(said[i])] for i in range(2)]
+    for path in folder.glob("said by worker *"):
+        path.unlink()
+    done = subprocess.run(
+        [sys.executable, "-c", WORKERS, data.parent, *command(data, folder)],
+        input="".join(json.dumps(line) + "\n" for line in lines),
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    texts = [[Path(f"{path}{ending}").read_text() for ending in (".out", ".err")] for path in said]
+    return addresses, [(int(code), *text) for code, text in zip(done.stdout.split(), texts, strict=True)]
 
 
 def result(folder):
@@ -195,10 +218,10 @@ def test_worker_0_alone_says_how_each_epoch_was(two):
 def test_when_a_worker_is_killed_the_other_says_so_and_together_they_go_on_to_the_same_end(two, data, tmp_path):
     again = "start every worker again with the same command to go on.\n"
     saved = f"saved by worker 0 in {tmp_path / 'run.keras'}"
-    places, (survivor, killed) = run_two(data, tmp_path, dies=1, last=STEPS + 1)
+    places, (survivor, killed) = run_two(data, tmp_path, (None, STEPS + 1))
     assert killed[0] == -9 and survivor[0] == 1
     assert survivor[2] == f"Lost worker 1 ({places[1]}) after 1 of 3 epochs, {saved}: {again}"
-    places, (killed, survivor) = run_two(data, tmp_path, dies=0, last=STEPS + 1)  # of what is left: in the third epoch
+    places, (killed, survivor) = run_two(data, tmp_path, (STEPS + 1, None))  # of what is left: in the third epoch
     assert killed[0] == -9 and survivor[0] == 1
     assert survivor[2] == f"Lost worker 0 ({places[0]}) after 2 of 3 epochs, {saved}: {again}"
     assert not (tmp_path / "run.json").exists()
@@ -244,8 +267,12 @@ def test_nan_ends_it_in_words(data, tmp_path, monkeypatch, capsys):
 def test_a_port_in_use_is_named(data, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        process = start(data, tmp_path, [address, "127.0.0.1:1"], 0)
-        _, err = process.communicate(timeout=200)
+        process = subprocess.run(
+            [sys.executable, "tools/workers.py", *command(data, tmp_path)],
+            cwd=ROOT, env=environment() | {"TF_CONFIG": tf_config([address, "127.0.0.1:1"])},
+            capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+    err = process.stderr
     assert process.returncode == 1 and err.count("\n") == 1
     assert err.startswith(f"Worker 0 cannot start at {address} (") and err.endswith("is the port in use?\n")
 
