@@ -71,6 +71,8 @@ class Experiment(Recipe):
     schedule: str = "cosine"  # or "constant", after the warm-up
     step: str = "adamw"  # or "muon", as `helpers.engine.muon`
     colour: float = 0.0  # how far colours are jittered, see `recoloured`
+    stretch: float = 0.0  # how far sides are stretched against each other, see `warped`
+    turn: float = 0.0  # degrees, see `warped`
 
     def loss(self, pixel_counts):
         """The recipe's loss, with Dice added where it is asked for."""
@@ -92,14 +94,20 @@ class Experiment(Recipe):
         return optimizer
 
     def batches(self, images, labels, first_epoch=0):
-        """The recipe's stream, with jittered colours where they are asked for."""
+        """The recipe's stream, with warped images and jittered colours where they are asked for."""
         stream = super().batches(images, labels, first_epoch)
-        if not self.colour:
+        if not (self.colour or self.stretch or self.turn):
             return stream
-        first = first_epoch * (len(images) // self.batch)  # ~seed: other numbers than those of the crops
-        return stream.enumerate(first).map(
-            lambda place, batch: (recoloured(batch[0], self.colour, [~self.seed, place]), batch[1])
-        )
+
+        def changed(place, batch):
+            seed = [~self.seed, place]  # ~seed: other numbers than those of the crops
+            if self.stretch or self.turn:
+                batch = warped(*batch, self.stretch, self.turn, [~self.seed, -1 - place])
+            if self.colour:
+                batch = recoloured(batch[0], self.colour, seed), batch[1]
+            return batch
+
+        return stream.enumerate(first_epoch * (len(images) // self.batch)).map(changed)
 
     def network(self, n_classes):
         """The network of `helpers.unet`, rebuilt with the settings above."""
@@ -157,6 +165,32 @@ def recoloured(images, colour, seed):
     images = grey + (images - grey) * (1 + colour * draw[..., :1])
     images = tf.clip_by_value(images * (1 + colour / 2 * draw[..., 1:4]) / 255, 0.0, 1.0)
     return 255 * images ** tf.exp(colour * draw[..., 4:])
+
+
+def warped(images, labels, stretch, turn, seed):
+    """Images float32 (batch, row, col, RGB) and labels int32 (batch, row, col), each pair turned and stretched alike.
+
+    The sides' ratio changes by a factor between exp(-stretch) and exp(stretch), at equal area. What comes into sight
+    past an edge is the mirror image of what is inside, with its labels.
+
+    Args:
+        stretch: from 0. turn: to either side, degrees. seed: two integers.
+    """
+    ratio, angle = tf.split(tf.random.stateless_uniform((tf.shape(images)[0], 2), seed, -1.0, 1.0), 2, axis=1)
+    wide, angle = tf.exp(stretch / 2 * ratio), turn * np.pi / 180 * angle
+    # Where each pixel is taken from: the matrix [[a, b], [c, d]] about the middle, columns first.
+    a, b, c, d = wide * tf.cos(angle), -wide * tf.sin(angle), tf.sin(angle) / wide, tf.cos(angle) / wide
+    middle_x, middle_y = (images.shape[2] - 1) / 2, (images.shape[1] - 1) / 2
+    to_x, to_y = middle_x - a * middle_x - b * middle_y, middle_y - c * middle_x - d * middle_y
+    places = tf.concat([a, b, to_x, c, d, to_y, tf.zeros_like(a), tf.zeros_like(a)], axis=1)
+
+    def taken(pixels, interpolation):
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=pixels, transforms=places, output_shape=pixels.shape[1:3], fill_value=0.0,
+            interpolation=interpolation, fill_mode="REFLECT",
+        )  # fmt: skip
+
+    return taken(images, "BILINEAR"), taken(labels[..., None], "NEAREST")[..., 0]
 
 
 TYPES = {field.name: field.type for field in dataclasses.fields(Experiment)}

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
+from scipy import ndimage
 
 import search
 from helpers import predict, siftflow
@@ -145,7 +146,7 @@ def test_other_optimizers_and_losses():
     assert type(averaged) is keras.optimizers.AdamW and type(search.Experiment(step="muon").optimizer(9)) is Muon
 
 
-# ---- other colours --------------------------------------------------------------------------------------------------
+# ---- other colours and shapes ---------------------------------------------------------------------------------------
 
 
 def test_colours_change_image_by_image_and_labels_do_not(data):  # noqa: F811
@@ -165,3 +166,41 @@ def test_colours_change_image_by_image_and_labels_do_not(data):  # noqa: F811
 def test_no_jitter_changes_no_colour():
     images = np.random.RandomState(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
     np.testing.assert_allclose(search.recoloured(images, 0.0, [0, 0]), images, atol=1e-3)
+
+
+def test_images_and_labels_are_warped_alike(data):  # noqa: F811
+    """Images that show their own labels still do: each pixel lies between what the labels around it say."""
+    labels = np.kron(np.random.RandomState(0).randint(0, 4, (8, 4, 4)), np.ones((8, 8), int)).astype("uint8")
+    images = np.repeat(60 * labels[..., None], 3, axis=-1)
+    trial = search.Experiment(size=32, batch=4, epochs=2, scale=1.0, light=0.0, stretch=0.4, turn=20.0)
+    batches = [(x.numpy(), y.numpy()) for x, y in trial.batches(images, labels)]
+    for x, y in batches:
+        assert x.dtype == np.float32 and y.dtype == np.int32 and set(np.unique(y)) <= {0, 1, 2, 3}
+        low, high = (f(60.0 * y[..., None], (1, 3, 3, 1)) for f in (ndimage.minimum_filter, ndimage.maximum_filter))
+        assert ((low - 1e-3 <= x) & (x <= high + 1e-3)).all() and np.mean(low == high) > 0.5
+    still = [y.numpy() for _, y in dataclasses.replace(trial, stretch=0.0, turn=0.0).batches(images, labels)]
+    moved = [np.mean(y != z, axis=(1, 2)) for (_, y), z in zip(batches, still, strict=True)]
+    assert np.min(moved) > 0.01 and np.ptp(moved) > 0.05  # image by image
+    later = [(x.numpy(), y.numpy()) for x, y in trial.batches(images, labels, first_epoch=1)]
+    assert all(np.array_equal(x, z) for (x, _), (z, _) in zip(batches[len(batches) // 2 :], later, strict=True))
+
+
+@pytest.mark.parametrize(("stretch", "turn"), [(0.0, 0.0), (0.5, 0.0), (0.0, 30.0)])
+def test_the_middle_stays_and_each_warp_does_its_own(stretch, turn):
+    """A disc of two halves: it stays upright under a stretch, and round when it turns."""
+    row, col = np.mgrid[-32:33, -32:33]
+    disc = np.where(row**2 + col**2 <= 20**2, 1 + (row > 0), 0)
+    labels = np.repeat(disc[None], 6, axis=0).astype("int32")
+    images, labels = search.warped(labels[..., None].repeat(3, -1).astype("float32"), labels, stretch, turn, [1, 2])
+    labels = labels.numpy()
+    inside = labels > 0
+    height, width = inside.any(axis=2).sum(axis=1), inside.any(axis=1).sum(axis=1)
+    upright = (labels[:, :32] != 2).all(axis=(1, 2)) & (labels[:, 33:] != 1).all(axis=(1, 2))
+    assert np.abs(inside.sum(axis=(1, 2)) / (disc > 0).sum() - 1).max() < 0.05
+    if turn:
+        assert np.mean(inside != (disc > 0)) < 0.02 and not upright.any()
+    elif stretch:
+        ratio = np.log(height / width)
+        assert upright.all() and 0.3 < np.ptp(ratio) < 1.1 and np.abs(ratio).max() < 0.55
+    else:
+        assert (labels == disc).all() and np.array_equal(images[..., 0], labels)
