@@ -33,6 +33,7 @@ import badges
 import exercises
 import grading
 import imports
+import links
 import notebooks
 
 ROOT = notebooks.ROOT
@@ -194,7 +195,8 @@ def quiet_browser():
 
 
 def print_pdf(browser, source, target):
-    """Print an HTML page, its folded parts unfolded, to a PDF."""
+    """Print an HTML page, its folded parts unfolded, to a PDF, without its links to files: a PDF is read by itself."""
+    source = links.in_page(source, links.nowhere)
     with tempfile.TemporaryDirectory() as folder:
         unfolded = Path(folder) / "page.html"
         unfolded.write_text(source.replace("<details>", "<details open>"), encoding="utf-8")
@@ -220,6 +222,9 @@ def build(paths, out, browser):
     """Write every edition of these notebooks under `out`; what was there before is replaced."""
     for edition in ("student", "instructor", "standalone", "nbgrader"):
         (out / edition).mkdir(parents=True, exist_ok=True)
+    names = {path.stem for path in paths}
+    for edition in ("student", "instructor"):
+        accompany(out / edition, names)
     for path in paths:
         name, nb = path.stem, nbformat.read(path, as_version=4)
         if why := notebooks.stale(nb):
@@ -233,10 +238,15 @@ def build(paths, out, browser):
             "nbgrader": grading.edition(carrying, exercises.solution(nb), tests),
         }
         for edition, made in editions.items():
+            # An assignment has only those notebooks that the teacher chooses for it.
+            follow = links.nowhere if edition == "nbgrader" else links.to_notebooks(out / edition, names)
+            links.in_notebook(made, follow)
             nbformat.validate(made)
             nbformat.write(made, out / edition / path.name)
         for edition in ("student", "instructor"):
-            source = page(editions[edition], name, edition)
+            folder = out / edition
+            follow = links.to_pages(folder, folder, names, within=folder)
+            source = links.in_page(page(editions[edition], name, edition), follow)
             if notebooks.fetched(source):
                 raise notebooks.Stopped(f"The page of {path.name} would fetch {notebooks.fetched(source)[0]}.")
             (out / edition / f"{name}.html").write_text(source, encoding="utf-8")
@@ -246,12 +256,10 @@ def build(paths, out, browser):
                 print_pdf(browser, source, out / edition / f"{name}.pdf")
         print(f"{name}: student, instructor, standalone, nbgrader", flush=True)
     (out / "nbgrader" / "nbgrader_config.py").write_text(grading.CONFIG, encoding="utf-8")
-    for edition in ("student", "instructor"):
-        accompany(out / edition)
 
 
-def accompany(folder):
-    """Put beside a folder's notebooks what they need, and a page that says how to begin."""
+def accompany(folder, names=()):
+    """Put beside a folder's notebooks, of these names, what they need, and a page that says how to begin."""
     for path in needed():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, folder / path)
@@ -260,7 +268,8 @@ def accompany(folder):
     trouble = re.search(r"^## Troubleshooting\n.*?(?=^## )", readme, re.M | re.S)[0].replace("](notebooks/", "](")
     trouble = re.sub(r"\[([^]]*)\]\(#[^)]*\)", r"\1", trouble)  # sections that stay behind
     start = (ROOT / "docs" / "handout.md").read_text(encoding="utf-8")
-    (folder / "README.md").write_text(start.rstrip() + "\n\n" + trouble.rstrip() + "\n", encoding="utf-8")
+    text = links.in_markdown(start.rstrip() + "\n\n" + trouble.rstrip() + "\n", links.to_notebooks(folder, names))
+    (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def main():

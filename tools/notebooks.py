@@ -36,6 +36,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 import exercises
 import imports
+import links
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -284,6 +285,20 @@ def page(nb, name, css=""):
     return re.sub(r'<img\b(?=[^>]*\bsrc="https?:)(?:[^>]*\balt="([^"]*)")?[^>]*>', lambda m: m[1] or "", body)
 
 
+def publish(bodies, folder, home):
+    """Write pages, {name: HTML}, to a folder, their links led to what is there.
+
+    A lesson's page leads to other lessons' pages. To a file of the repository it leads only from within the repository:
+    elsewhere, or where it has no page yet, what was a link is plain text.
+
+    Args:
+        home: the folder of the notebooks they were made of, where their links begin.
+    """
+    follow = links.to_pages(folder, home, bodies.keys(), within=ROOT)
+    for name, body in bodies.items():
+        (folder / f"{name}.html").write_text(links.in_page(body, follow), encoding="utf-8")
+
+
 def fetched(body):
     """What an HTML page would fetch from the network; links to click on do not count."""
     tags = re.findall(r"<(?:script|link|img|iframe|source|video|audio|object|embed)\b[^>]*", body)
@@ -316,14 +331,15 @@ li {{ margin: .8rem 0 }} small {{ color: #555 }}</style></head>
 
 def run(paths, build):
     """Run every notebook and write its page; stop at the first that fails."""
-    pages = []
+    pages, bodies = [], {}
     (build / "html").mkdir(parents=True, exist_ok=True)
     for path in paths:
         nb, progress = execute(path, build / "notebooks" / path.name)
         body = page(nb, path.stem)
         if fetched(body):
             raise Stopped(f"The page of {path.name} would fetch {fetched(body)[0]} from the network.")
-        (build / "html" / f"{path.stem}.html").write_text(body, encoding="utf-8")
+        bodies[path.stem] = body
+        publish(bodies, build / "html", path.parent)  # the ones before, too: now they can lead to this one
         pages.append((f"{path.stem}.html", title(nb, path.stem), progress.line().partition(", ")[2]))
         (build / "html" / "index.html").write_text(index(pages), encoding="utf-8")
     print(f"Pages: {os.path.relpath(build / 'html' / 'index.html')}")

@@ -15,6 +15,7 @@ import pytest
 import exercises
 import handouts
 import notebooks
+from support import links
 
 pytestmark = pytest.mark.slow
 
@@ -145,6 +146,43 @@ def test_a_folder_to_hand_out(built, edition):
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", "\n".join([readme, *prose])):
         assert (folder / link).exists(), link
     assert "requirements.txt" in readme and "## Troubleshooting" in readme
+
+
+@pytest.mark.parametrize("edition", ["student", "instructor", "standalone", "nbgrader"])
+def test_every_link_leads_somewhere(built, edition):
+    """In notebooks, pages and texts: to a file that is handed out with them, or to a heading."""
+    folder = built[0] / edition
+    files = [path for path in folder.rglob("*") if path.suffix in (".ipynb", ".html", ".md")]
+    assert len(files) >= len(NAMES)
+    assert {path.relative_to(folder).as_posix(): found for path in files if (found := links.dead(path))} == {}
+    outside = [(path.name, link) for path in folder.iterdir() for link in relative(path) if link.startswith("..")]
+    assert outside == []
+
+
+def relative(path):
+    return links.relative(path) if path.suffix in (".ipynb", ".html") else []
+
+
+def test_a_lesson_leads_to_the_next_of_its_kind(built):
+    """A page to the page, a notebook to the notebook; in an assignment, whose notebooks a teacher chooses, to none."""
+    for edition, kinds in {
+        "student": ("ipynb", "html"),
+        "instructor": ("ipynb", "html"),
+        "standalone": ("ipynb",),
+    }.items():
+        for kind in kinds:
+            for name, following in zip(NAMES, NAMES[1:], strict=False):
+                assert f"{following}.{kind}" in relative(built[0] / edition / f"{name}.{kind}")
+    assert not any(relative(path) for path in (built[0] / "nbgrader").iterdir())
+    assert "helpers/losses.py" in relative(built[0] / "instructor" / "03_weighted_cross_entropy.html")
+
+
+def test_one_lesson_alone_leads_to_no_other(tmp_path):
+    build(tmp_path, "--only", "03", "--no-pdf")
+    files = [path for path in tmp_path.rglob("*") if path.suffix in (".ipynb", ".html", ".md")]
+    assert len(files) > 6
+    assert {path.relative_to(tmp_path).as_posix(): found for path in files if (found := links.dead(path))} == {}
+    assert not any("04" in link for path in files for link in relative(path))
 
 
 def test_badges_and_addresses_stay_behind(tmp_path):
@@ -300,6 +338,16 @@ def test_the_print(built, edition, name):
     title = notebooks.title(committed(name), name)
     assert title.split(" · ")[0] in pages[0]
     assert "Hint" in "".join(pages)
+
+
+@pytest.mark.parametrize("edition", ["student", "instructor"])
+def test_the_print_links_to_no_file(built, edition, name):
+    """Chromium would write the address of a file on the machine that printed it."""
+    pdf = pypdf.PdfReader(built[0] / edition / f"{name}.pdf")
+    notes = [note.get_object() for page in pdf.pages for note in page.get("/Annots", [])]
+    addresses = [note["/A"]["/URI"] for note in notes if "/URI" in note.get("/A", {})]
+    source = links.page(built[0] / edition / f"{name}.html")
+    assert set(addresses) == {target for target in source.targets if target.startswith("https://")}
 
 
 def test_no_picture_is_cut_in_two(built, name, tmp_path):
