@@ -20,7 +20,7 @@ LACKING = pytest.StashKey()
 # Files that take longest, longest first: a file that is begun last should be a short one. .ci/run prints minutes.
 LONGEST = (
     "notebooks/test_colab.py", "notebooks/test_browser.py", "notebooks/test_notebooks.py", "preflight",
-    "engine/test_checkpoints.py", "tools/test_handouts.py", "notebooks/test_lesson_06.py",
+    "engine/test_checkpoints.py", "tools/test_handouts.py", "notebooks/test_lesson_06.py", "notebooks/test_pages.py",
     "notebooks/test_lesson_05.py", "tools/test_workers.py", "tools/test_grading.py", "notebooks/test_lesson_03.py",
     "fetch/test_whole_data_set.py",
     "test_losses.py", "notebooks/test_lesson", "lessons/test_experiments.py", "tools/test_search.py", "test_runs.py",

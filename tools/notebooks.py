@@ -264,6 +264,7 @@ PAGE = """{% extends 'index.html.j2' %}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}"""
+STYLE = Path(__file__).with_name("pages.css")
 
 
 @functools.cache  # its template takes as long to compile as a short page
@@ -274,13 +275,13 @@ def _exporter():
 
 
 def page(nb, name, css=""):
-    """The notebook as one HTML page, in this style, that fetches nothing from the network."""
+    """The notebook as one HTML page, with more style than every page has, that fetches nothing from the network."""
     nb = nbformat.from_dict(nb)
     nb.metadata["title"] = title(nb, name)
     still(nb)
     # Not with embed_images, which closes every <details> before its text; pictures of outputs are embedded anyway.
     body = _exporter().from_notebook_node(nb)[0]
-    body = body.replace("</head>", f"<style>\n{css}</style>\n</head>", 1) if css else body
+    body = body.replace("</head>", f"<style>\n{STYLE.read_text(encoding='utf-8')}{css}</style>\n</head>", 1)
     # A picture from the network, such as a badge, is replaced by its words.
     return re.sub(r'<img\b(?=[^>]*\bsrc="https?:)(?:[^>]*\balt="([^"]*)")?[^>]*>', lambda m: m[1] or "", body)
 
@@ -319,10 +320,10 @@ def index(pages):
 <title>Per-pixel classification, in notebooks</title>
 <style>body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }}
 li {{ margin: .8rem 0 }} small {{ color: #555 }}</style></head>
-<body><h1>Per-pixel classification, in notebooks</h1>
+<body><main><h1>Per-pixel classification, in notebooks</h1>
 <ul>
 {rows}
-</ul></body></html>
+</ul></main></body></html>
 """
 
 

@@ -1,4 +1,5 @@
-"""The pages that `make run` writes, made here from the committed notebooks: every link leads somewhere."""
+"""The pages that `make run` writes, made here from the committed notebooks: every link leads somewhere, and
+everybody can read them."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +8,7 @@ import nbformat
 import pytest
 
 import notebooks
-from support import links
+from support import accessibility, links
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -82,3 +83,44 @@ def test_a_run_that_stops_leaves_no_dead_link(tmp_path, monkeypatch):
     assert dead(folder) == {}
     assert links.relative(folder / "01.html") == ["02.html"]
     assert links.relative(folder / "02.html") == []
+
+
+# ---- in the browser
+
+
+@pytest.fixture
+def page(chromium):
+    page = chromium.new_page(viewport={"width": 900, "height": 900})
+    yield page
+    page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [path.stem for path in PATHS])
+def test_everybody_can_read_it(bodies, page, name, tmp_path):
+    """axe-core finds nothing, and in a narrow window no line of code or output is cut off."""
+    (tmp_path / "page.html").write_text(bodies[name], encoding="utf-8")
+    page.goto((tmp_path / "page.html").as_uri())
+    cut = "() => [...document.querySelectorAll('pre')].filter(p => p.scrollWidth > p.clientWidth).map(p => p.innerText)"
+    assert page.evaluate(cut) == []
+    assert accessibility.findings(page) == []
+
+
+@pytest.mark.slow
+def test_everybody_can_read_the_index(page):
+    page.set_content(notebooks.index([("01.html", "One", "0.5 min"), ("02.html", "Two", "1 min")]))
+    assert accessibility.findings(page) == []
+
+
+@pytest.mark.slow
+def test_what_some_cannot_read_would_be_found(bodies, page):
+    """The colours that nbconvert gives to code, and links told by their colour; folded text is looked at, too."""
+    name = PATHS[0].stem
+    page.set_content(bodies[name].replace(notebooks.STYLE.read_text(encoding="utf-8"), ""))
+    found = accessibility.findings(page)
+    assert any("color-contrast" in finding and ".c1" in finding for finding in found)
+    assert any("link-in-text-block" in finding and "#cell-id" in finding for finding in found)
+    pale = '<details><summary>Hint</summary><p id="pale" style="color: #bbb">Look again.</p></details>'
+    page.set_content(f'<html lang="en"><title>One</title><main><h1>One</h1>{pale}</main></html>')
+    (finding,) = accessibility.findings(page)
+    assert finding.startswith("serious, color-contrast: #pale: ")

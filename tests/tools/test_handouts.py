@@ -15,7 +15,7 @@ import pytest
 import exercises
 import handouts
 import notebooks
-from support import links
+from support import accessibility, links
 
 pytestmark = pytest.mark.slow
 
@@ -270,6 +270,13 @@ def test_a_page_works_offline(built, offline, edition, name):
     assert len(sizes) == shown
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than the window"
     assert page.locator("h1").first.inner_text().startswith(name[:2])
+
+
+def test_everybody_can_read_a_page(built, offline):
+    """One with notes, questions, a solution and links; the pages of `make run` are tested one by one."""
+    page, _ = offline
+    page.goto((built[0] / "instructor" / "03_weighted_cross_entropy.html").as_uri())
+    assert accessibility.findings(page) == []
 
 
 def test_formulas_need_no_script():
