@@ -169,47 +169,6 @@ def pixel_rows(answer):
     print("Right: every row is one pixel, every column one class.")
 
 
-def weighted_loss(answer):
-    """Is `answer` a function of labels (batch, row, col), logits (batch, row, col, 4) and weights (4,) that returns the
-    weighted cross-entropy, averaged over the valid pixels?"""
-    random = np.random.RandomState(0)
-    labels, logits = random.randint(0, 4, (2, 4, 5)), random.normal(size=(2, 4, 5, 4)).astype("float32")
-    labels[0, :2], labels[1, 0, 1] = 255, 255
-    weights = np.array([1, 2, 4, 50], "float32")
-    result = _result(answer, labels.copy(), logits.copy(), weights.copy(), like=())
-    if result is None:
-        return
-    valid, truth = labels != 255, np.eye(4)[np.where(labels == 255, 0, labels)]
-    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    loss, weight = -np.log((p * truth).sum(-1)), (weights * truth).sum(-1)
-    total, n = (weight * loss)[valid].sum(), valid.sum()
-    posted = ((weights * p).sum(-1) * loss)[valid].sum()
-    mistakes = {
-        "its weight still comes from the prediction, p: a pixel's weight is that of its true class": posted / n,
-        "its weight comes from the prediction, p, and nothing is divided by the number of valid pixels": posted,
-        "right weights, but a sum: it grows with the image. Divide by the number of valid pixels": total,
-        "that divides by all pixels: void must count in neither sum": total / valid.size,
-        "that divides by the sum of the weights; here by the number of valid pixels": total / weight[valid].sum(),
-        "no weight in it: every pixel counts the same": loss[valid].mean(),
-        "void counts as class 0: leave those pixels out of both sums": (weight * loss).mean(),
-        "void counts as class 0 above the line: leave those pixels out of both sums": (weight * loss).sum() / n,
-        "that is minus the loss: a logarithm of a probability is negative": -total / n,
-        "the weight is also inside the logarithm's sum: it multiplies once": (weight**2 * loss)[valid].sum() / n,
-    }
-    if not _near(result, total / n):
-        if np.isnan(result):
-            return print(
-                "Not yet: the result is NaN. Void is 255, which is no class: give it no weight, not a logarithm."
-            )
-        otherwise = "sum weight x cross-entropy over the valid pixels, and divide by how many there are"
-        return print(f"Not yet: {_which(result, mistakes, otherwise)}.")
-    void = _result(answer, np.full_like(labels, 255), logits.copy(), weights.copy(), like=())
-    if void is None:
-        return
-    hint = "" if np.isfinite(void) else " (A batch of nothing but void gives 0/0: ops.maximum(..., 1) mends that, too.)"
-    print(f"Right: the weight is the true class's, and void has none.{hint}")
-
-
 def dice(answer):
     """Is `answer` a function of labels (batch, row, col) and probabilities (batch, row, col, 3) that returns the Dice
     loss, averaged over the classes present, void left out?"""
@@ -257,6 +216,42 @@ def dice(answer):
         otherwise = "for each class 1 - 2 sum(p g) / (sum(p) + sum(g)), sums over batch, row and col"
         return print(f"Not yet: {_which(result, mistakes, otherwise)}.")
     print("Right: classes apart, void out, absent classes out.")
+
+
+def sure_and_wrong(answer):
+    """Is `answer` a function of a mask, its confidence and the truth, all (row, col), that returns which share of the
+    valid pixels is wrong at a confidence above 0.9?"""
+    random = np.random.RandomState(0)
+    truth = random.randint(0, 4, (8, 9))
+    mask = np.where(random.uniform(size=truth.shape) < 0.5, truth, random.randint(0, 4, truth.shape)).astype("uint8")
+    confidence = random.uniform(0.7, 1, truth.shape).astype("float32")
+    truth[0, :5] = 255
+    result = _result(answer, mask.copy(), confidence.copy(), truth.astype("uint8"), like=())
+    if result is None:
+        return
+    valid, wrong, sure = truth != 255, mask != truth, confidence > 0.9
+    n, right = valid.sum(), (valid & wrong & sure).sum() / valid.sum()
+    mistakes = {
+        "void has no truth, so it cannot be wrong: leave it out of both numbers": (wrong & sure).mean(),
+        "void has no truth, so it cannot be wrong: leave it out above the line, too": (wrong & sure).sum()
+        / valid.sum(),
+        "that divides by all pixels: void must not count": (valid & wrong & sure).mean(),
+        "that counts every mistake, whether the network was sure or not": (valid & wrong).sum() / n,
+        "that counts every sure pixel, right or wrong": (valid & sure).sum() / n,
+        "that divides by the pixels that it is sure of; here by all that are valid": (
+            (valid & wrong & sure).sum() / (valid & sure).sum()
+        ),
+        "that divides by the wrong pixels; here by all that are valid": (
+            (valid & wrong & sure).sum() / (valid & wrong).sum()
+        ),
+        "those are the ones that it is sure of and right about": (valid & ~wrong & sure).sum() / n,
+        "that is a number of pixels; the answer is a share": (valid & wrong & sure).sum(),
+        "that is a percentage; the answer is a fraction": 100 * right,
+    }
+    if not _near(result, right):
+        otherwise = "count pixels that are valid, wrong and sure, and divide by how many are valid"
+        return print(f"Not yet: {_which(result, mistakes, otherwise)}.")
+    print("Right: only valid pixels count, and of these the ones that are wrong and sure.")
 
 
 def diagnosis(answers):

@@ -3,12 +3,23 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
-from matplotlib.patches import FancyBboxPatch, Patch
+from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 
 from helpers.classes import VOID
-from helpers.lessons.experiments import CLASSES, RARE
-from helpers.viz import draw
-from helpers.viz.style import BLACK, BLUE, CLASS_COLOURS, LINES, PALE_BLUE, PALE_GREEN, PALE_YELLOW, VOID_COLOUR
+from helpers.lessons.experiments import CLASSES, RARE, STREET
+from helpers.viz import curves, draw
+from helpers.viz.style import (
+    BLACK,
+    BLUE,
+    CLASS_COLOURS,
+    LINES,
+    PALE_BLUE,
+    PALE_GREEN,
+    PALE_YELLOW,
+    PALETTE,
+    VOID_COLOUR,
+)  # fmt: skip
+from helpers.viz.tensors import draw_number
 
 
 def coloured(mask):
@@ -25,19 +36,20 @@ def compare(task, runs, scores, columns=3):
         runs: {name: Run}.
         scores: {axis label: a function of a Run that returns (seed, 1 + epoch)}. The line is the mean over the seeds,
             the band goes from the lowest to the highest.
-        columns: how many scenes to show, of those with most *things* in them.
+        columns: how many scenes to show: the street, and of the others those with most *things* in them.
     """
     if len(runs) > len(LINES):
         raise ValueError(f"There are lines for {len(LINES)} runs, and these are {len(runs)}: draw two figures.")
-    shown = np.argsort(-(task.held_out_labels == RARE).sum(axis=(1, 2)), kind="stable")[: 2 * columns : 2]
+    most = np.argsort(-(task.held_out_labels == RARE).sum(axis=(1, 2)), kind="stable")[::2]
+    shown = [STREET, *[i for i in most if i != STREET][: columns - 1]]
     height = 0.3 + 1.05 * (2 + len(runs)) + 0.5
     figure = plt.figure(figsize=(4.6 + 1.05 * columns + 1.5, height))
     width = figure.get_figwidth()
-    curves = figure.add_gridspec(
+    panels = figure.add_gridspec(
         len(scores), 1, left=0.65 / width, right=4.5 / width, top=1 - 0.3 / height, bottom=0.75 / height, hspace=0.14
     )
     for i, (label, score) in enumerate(scores.items()):
-        axis = figure.add_subplot(curves[i])
+        axis = figure.add_subplot(panels[i])
         _draw_score(axis, runs, score, label)
         axis.tick_params(labelbottom=i == len(scores) - 1)
         if i == 0:
@@ -56,6 +68,106 @@ def compare(task, runs, scores, columns=3):
             if j == 0:
                 axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     _legend(figure, (5.6 / width + 1) / 2, 0.45 / height)
+    return figure
+
+
+def street(task, masks):
+    """Draws the street scene, its labels, and masks of it.
+
+    Args:
+        masks: {title: uint8 (image, row, col)}, the masks of all held-out scenes.
+    """
+    pictures = {"image": task.held_out_images[STREET], "truth": coloured(task.held_out_labels[STREET])}
+    pictures |= {title: coloured(each[STREET]) for title, each in masks.items()}
+    figure, axes = plt.subplots(1, len(pictures), figsize=(1.75 * len(pictures), 2.25))
+    figure.subplots_adjust(left=0.005, right=0.995, top=0.9, bottom=0.14, wspace=0.05)
+    for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
+        draw.plain(axis).imshow(picture, interpolation="nearest")
+        axis.set_title(title, fontsize=10)
+    _legend(figure, 0.5, 0.13)
+    return figure
+
+
+def spread(weights, whole_set):
+    """Draws how far the weights of the classes move from batch to batch.
+
+    Args:
+        weights: float (batch, 4), NaN where a class is absent. whole_set: (4,), those of the whole set.
+    """
+    figure, axis = plt.subplots(figsize=(7.2, 2.4), layout="constrained")
+    beside = np.random.RandomState(0).uniform(-0.28, 0.28, weights.shape)  # dots of one class do not hide each other
+    for c, colour in enumerate(CLASS_COLOURS[: len(CLASSES)]):
+        axis.plot(weights[:, c], c + beside[:, c], "o", color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
+        axis.plot([whole_set[c]] * 2, [c - 0.38, c + 0.38], color=BLACK, linewidth=3, solid_capstyle="butt")
+        absent = np.isnan(weights[:, c]).sum()
+        if absent:
+            axis.annotate(f"absent from {absent}", (1, c), (6, 0), ("axes fraction", "data"), "offset points",
+                          va="center", fontsize=9)  # fmt: skip
+    axis.set(xscale="log", xlabel="weight", ylim=(len(CLASSES) - 0.5, -0.5))
+    axis.set_yticks(range(len(CLASSES)), CLASSES)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="x", alpha=0.25)
+    axis.plot([], [], "o", color="0.5", markersize=4, label="from a batch of three pictures")
+    axis.plot([], [], color=BLACK, linewidth=3, label="from the whole set")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.45, 1), ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def discs(p, truth, shifts, losses, shift):
+    """Draws two discs, and losses against how far they are apart.
+
+    Args:
+        p: float (row, col), the prediction. truth: bool (row, col).
+        shifts: (n,), of which `shift` is marked. losses: {name: (n,)}.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.6), layout="constrained", width_ratios=(1, 1.5))
+    left.imshow(p, cmap="Oranges", vmin=0, vmax=1.6)
+    left.contour(truth, [0.5], colors=BLUE, linewidths=2.5)
+    draw.plain(left).set_title("orange: predicted, blue line: truth", fontsize=10)
+    for (name, values), (colour, dash, _) in zip(losses.items(), curves.STYLES, strict=False):
+        right.plot(shifts, values, color=colour, linestyle=dash, linewidth=2, label=f"{name} {values[shift]:.2f}")
+    right.axvline(shift, color="0.5", linewidth=1)
+    right.set(xlabel="pixels apart", ylabel="loss", ylim=(0, 1), xlim=(shifts[0], shifts[-1]))
+    right.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def numbers_at_a_seam(label, shrunk, between=(27, 5), rows=5, cols=7):
+    """Draws a label map, and the numbers of some pixels where two classes meet, in maps that were made from it.
+
+    Args:
+        label: uint8 (row, col), of the 33 classes.
+        shrunk: {title: uint8 (row, col)}, of one size. The pixels are those where the first has most numbers that are
+            not in the label, among the places where the last has a third of both classes at least, and no other.
+        between: the two classes. rows, cols: how many pixels to show.
+    """
+    first, last = next(iter(shrunk.values())), list(shrunk.values())[-1]
+    places = [(r, c) for r in range(last.shape[0] - rows + 1) for c in range(last.shape[1] - cols + 1)]
+    windows = {place: np.s_[place[0] : place[0] + rows, place[1] : place[1] + cols] for place in places}
+    counts = {place: [(last[windows[place]] == c).sum() for c in between] for place in places}
+    both = [place for place, n in counts.items() if sum(n) == rows * cols and min(n) >= rows * cols / 3]
+    r, c = max(both, key=lambda place: (~np.isin(first[windows[place]], label)).sum())
+    figure, axes = plt.subplots(
+        1, 1 + len(shrunk), figsize=(10.5, 2.7), layout="constrained", width_ratios=(1, 1.5, 1.5)
+    )
+    draw.plain(axes[0]).imshow(draw.colours(label), interpolation="nearest")
+    k = label.shape[0] / last.shape[0]
+    axes[0].add_patch(Rectangle((c * k, r * k), cols * k, rows * k, fill=False, edgecolor=BLACK, linewidth=2))
+    axes[0].set_title("label, with a frame", fontsize=10)
+    for axis, (title, numbers) in zip(axes[1:], shrunk.items(), strict=True):
+        crop = numbers[r : r + rows, c : c + cols]
+        for (row, col), number in np.ndenumerate(crop):
+            known = number < len(PALETTE) or number == VOID
+            colour = draw.colours(np.array([[number]], np.uint8))[0, 0] / 255 if known else (0.85, 0.85, 0.85)
+            strange = number not in label
+            draw_number(axis, (col, row), 1, tuple(colour), str(number), 11)
+            if strange:
+                axis.add_patch(
+                    Rectangle((col + 0.06, row + 0.06), 0.88, 0.88, fill=False, edgecolor=BLACK, linewidth=2)
+                )
+        axis.set(xlim=(0, cols), ylim=(rows, 0), aspect="equal")
+        draw.plain(axis).set_title(f"shrunk, {title}", fontsize=10)
+    figure.supxlabel("a black box: a number that the label does not have; grey: no class at all", fontsize=9)
     return figure
 
 
@@ -86,14 +198,14 @@ def chart(task, runs, image=None, n_frames=4):
     width, height = 11.5, 1.6 * len(runs) + 0.75
     figure = plt.figure(figsize=(width, height))
     place = {"top": 1 - 0.3 / height, "bottom": 0.72 / height, "hspace": 0.22}
-    curves = figure.add_gridspec(len(runs), 3, left=0.8 / width, right=5.4 / width, wspace=0.32, **place)
+    plots = figure.add_gridspec(len(runs), 3, left=0.8 / width, right=5.4 / width, wspace=0.32, **place)
     strip = figure.add_gridspec(
         len(runs), 1 + n_frames, left=5.65 / width, right=1 - 0.05 / width, wspace=0.06, **place
     )
     most = min(4.0, 1.08 * max(np.nanmax(run.losses[0], initial=0.1) for run in runs.values()))
     for i, (name, run) in enumerate(runs.items()):
         last = i == len(runs) - 1
-        panels = [figure.add_subplot(curves[i, j]) for j in range(3)]
+        panels = [figure.add_subplot(plots[i, j]) for j in range(3)]
         _draw_curves(panels, name, run, most, last)
         frames = np.unique(np.linspace(0, len(run.film) - 1, n_frames).round().astype(int))
         pictures = [task.held_out_labels[image], *run.film[frames, image]]
@@ -155,12 +267,13 @@ def shares(rows):
     """Draws stacked bars: to which classes the held-out pixels went.
 
     Args:
-        rows: {name: (shares (4,), a note written at the right)}, from top to bottom.
+        rows: {name: (pixels or shares (4,), a note written at the right)}, from top to bottom.
     """
-    figure, axis = plt.subplots(figsize=(8.6, 0.34 * len(rows) + 0.5))
+    height = 0.27 * len(rows) + 0.45
+    figure, axis = plt.subplots(figsize=(8.6, height))
     for y, (values, note) in enumerate(rows.values()):
         left = 0.0
-        for value, colour in zip(values, CLASS_COLOURS, strict=False):
+        for value, colour in zip(np.asarray(values) / np.sum(values), CLASS_COLOURS, strict=False):
             axis.barh(y, value, 0.78, left=left, color=colour, edgecolor="white", linewidth=0.8)
             left += value
         axis.text(1.015, y, note, va="center", fontsize=9)
@@ -170,7 +283,8 @@ def shares(rows):
     axis.set_xticks([])
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
-    _legend(figure, 0.5, 0.1, void=False)
+    figure.subplots_adjust(top=1 - 0.05 / height, bottom=0.4 / height)
+    _legend(figure, 0.5, 0.38 / height, void=False)
     return figure
 
 

@@ -10,6 +10,7 @@ import io
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator
 from PIL import Image
 
 from helpers.classes import CLASS_NAMES, N_CLASSES, VOID
@@ -139,6 +140,24 @@ def bars(values, title, unit="%", log=False, against=None):
     axis.set_xlabel(unit)
     axis.set_title(title, loc="left", fontsize=11)
     axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def bars_beside(panels):
+    """Draws numbers of the 33 classes as bars, panel beside panel on logarithmic scales; classes in the order of the
+    first panel, the largest on top.
+
+    Args:
+        panels: {title: positive numbers (class,)}.
+    """
+    order = np.argsort(next(iter(panels.values())))
+    figure, axes = plt.subplots(1, len(panels), figsize=(2.75 * len(panels), 5.6), sharey=True, layout="constrained")
+    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+        axis.barh(range(len(order)), values[order], color=PALETTE[order] / 255, edgecolor="0.4", linewidth=0.5)
+        axis.set(title=title, xscale="log", xlim=(0.6 * values.min(), 2 * values.max()), ylim=(-0.7, len(order) - 0.3))
+        axis.xaxis.set_major_locator(LogLocator(numticks=9))
+        axis.grid(axis="x", alpha=0.4)
+    axes[0].set_yticks(range(len(order)), [CLASS_NAMES[c] for c in order], fontsize=8.5)
     return figure
 
 

@@ -18,8 +18,8 @@ PALETTE = np.array(
 VOID_COLOUR = (0, 0, 0)
 
 # Lines and the few classes of a small example have the colours of Okabe and Ito, safe for colour-blind eyes.
-BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072b2", "#d55e00", "#009e73"
-CLASS_COLOURS = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", ORANGE)
+BLACK, BLUE, ORANGE, GREEN, PINK = "#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+CLASS_COLOURS = (BLUE, "#e69f00", GREEN, PINK, "#56b4e9", ORANGE)
 LINES = (BLACK, ORANGE, BLUE, GREEN)  # of several runs in one panel, in this order
 
 GOOD, BAD = "#00664b", "#a03000"  # for a note under a picture: dark enough to be read as text

@@ -13,15 +13,13 @@ from helpers.viz import tensors
 from support.answers import (
     RIGHT_HEAD,
     RIGHT_SOFTMAX,
+    RIGHT_SURE,
     WRONG_DICE,
     WRONG_HEAD,
     WRONG_SOFTMAX,
-    WRONG_WEIGHTED,
+    WRONG_SURE,
     dice_in_keras,
     dice_loss,
-    in_numpy,
-    spoiling,
-    weighted_loss,
 )
 
 
@@ -117,31 +115,6 @@ def test_each_wrong_head_gets_its_hint(said, hint):
     assert not sentence.startswith("Right")
 
 
-# ---- weighted cross-entropy
-
-
-@pytest.mark.parametrize("answer", [weighted_loss(), in_numpy, spoiling], ids=["keras", "numpy", "in place"])
-def test_weighted_loss_in_any_style(said, answer):
-    assert said(check.weighted_loss, answer).startswith("Right")
-
-
-def test_weighted_loss_of_the_notebooks_solution(said):
-    def solution(labels, logits, weights):
-        p = keras.ops.softmax(logits)
-        truth = keras.ops.one_hot(labels, 4)
-        cross_entropy = -keras.ops.sum(truth * keras.ops.log(p), axis=-1)
-        weight = keras.ops.sum(weights * truth, axis=-1)
-        return keras.ops.sum(weight * cross_entropy) / keras.ops.sum(truth)
-
-    assert said(check.weighted_loss, solution).startswith("Right")
-
-
-@pytest.mark.parametrize("mistake", WRONG_WEIGHTED)
-def test_weighted_loss_names_the_mistake(said, mistake):
-    sentence = said(check.weighted_loss, WRONG_WEIGHTED[mistake])
-    assert not sentence.startswith("Right") and mistake.lower() in sentence.lower()
-
-
 # ---- Dice
 
 
@@ -153,6 +126,20 @@ def test_dice_in_any_style(said, answer):
 @pytest.mark.parametrize("mistake", WRONG_DICE)
 def test_dice_names_the_mistake(said, mistake):
     sentence = said(check.dice, WRONG_DICE[mistake])
+    assert not sentence.startswith("Right") and mistake.lower() in sentence.lower()
+
+
+# ---- sure and wrong
+
+
+@pytest.mark.parametrize("style", RIGHT_SURE)
+def test_sure_and_wrong_in_any_style(said, style):
+    assert said(check.sure_and_wrong, RIGHT_SURE[style]).startswith("Right")
+
+
+@pytest.mark.parametrize("mistake", WRONG_SURE)
+def test_sure_and_wrong_names_the_mistake(said, mistake):
+    sentence = said(check.sure_and_wrong, WRONG_SURE[mistake])
     assert not sentence.startswith("Right") and mistake.lower() in sentence.lower()
 
 

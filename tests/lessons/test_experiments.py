@@ -135,3 +135,70 @@ def test_more_runs_than_lines_are_refused(task, run):
 
 def test_void_is_black():
     assert (figures.coloured(np.array([[255]], "uint8")) == 0).all()
+
+
+# ---- figures of single lessons
+
+
+def test_all_classes_are_kept_when_asked_for(task):
+    many = experiments.task(all_classes=True)
+    assert np.array_equal(many.images, task.images) and many.labels.max() == 255
+    assert set(np.unique(many.labels)) - {255} <= set(range(33)) and len(np.unique(many.labels)) > 15
+    assert np.array_equal(many.labels == 255, task.labels == 255)
+
+
+def test_the_street_is_a_street_with_cars(task):
+    assert (task.held_out_labels[experiments.STREET] == experiments.RARE).sum() > 100
+    figure = figures.street(task, {"mask": task.held_out_labels})
+    assert [axis.get_title() for axis in figure.axes] == ["image", "truth", "mask"]
+    shown = [axis.images[0].get_array() for axis in figure.axes]
+    assert np.array_equal(shown[0], task.held_out_images[experiments.STREET]) and np.array_equal(shown[1], shown[2])
+    plt.close(figure)
+
+
+def test_the_street_comes_first_in_a_comparison(task, run):
+    figure = figures.compare(task, {"a": run}, {"mean IoU": experiments.Run.mean_iou})
+    pictures = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    assert np.array_equal(pictures[0], task.held_out_images[experiments.STREET])
+    plt.close(figure)
+
+
+def test_weights_of_batches_are_dots_and_those_of_the_set_a_bar():
+    weights = np.array([[1.0, 2, 3, np.nan], [1, 2, 5, 40]])
+    axis = figures.spread(weights, np.array([1.0, 2, 4, 20])).axes[0]
+    dots, bars = axis.lines[0:8:2], axis.lines[1:8:2]
+    assert all(np.array_equal(line.get_xdata(), weights[:, c], equal_nan=True) for c, line in enumerate(dots))
+    assert [line.get_xdata()[0] for line in bars] == [1, 2, 4, 20] and axis.get_xscale() == "log"
+    assert [text.get_text() for text in axis.texts] == ["absent from 1"]
+    plt.close(axis.figure)
+
+
+def test_bars_are_shares_of_the_whole():
+    axis = figures.shares({"a": ([30, 50, 20, 0], "a note"), "b": ([0, 0, 0, 7], "")}).axes[0]
+    widths = np.reshape([patch.get_width() for patch in axis.patches], (2, 4))
+    assert np.allclose(widths, [[0.3, 0.5, 0.2, 0], [0, 0, 0, 1]])
+    plt.close(axis.figure)
+
+
+def test_two_discs_and_where_they_stand():
+    p, truth = np.zeros((8, 8)), np.zeros((8, 8), bool)
+    p[2:5, 2:5] = truth[3:6, 3:6] = 1
+    figure = figures.discs(p, truth, np.arange(4), {"Dice": np.array([0, 0.3, 0.6, 1])}, shift=2)
+    assert np.array_equal(figure.axes[0].images[0].get_array(), p)
+    line, mark = figure.axes[1].lines
+    assert line.get_label() == "Dice 0.60" and set(mark.get_xdata()) == {2}
+    plt.close(figure)
+
+
+def test_numbers_at_a_seam_are_those_of_the_maps_and_strange_ones_are_framed():
+    label = np.full((40, 40), 27, np.uint8)
+    label[:, 20:] = 5
+    nearest, mixed = label[::4, ::4], label[::4, ::4].copy()
+    mixed[:, 5] = 16
+    mixed[3, 4] = 200  # no class
+    figure = figures.numbers_at_a_seam(label, {"bilinear": mixed, "nearest": nearest})
+    written = [[text.get_text() for text in axis.texts] for axis in figure.axes[1:]]
+    assert set(written[1]) == {"5", "27"} and set(written[0]) == {"5", "27", "16", "200"}
+    framed = [sum(not patch.get_fill() for patch in axis.patches) for axis in figure.axes[1:]]
+    assert framed == [sum(text in ("16", "200") for text in written[0]), 0]
+    plt.close(figure)

@@ -85,55 +85,42 @@ WRONG_HEAD = {
 }
 
 
-def weighted_loss(weight_from="truth", divide="valid", void="out", power=1):
-    """The exercise of notebook 03, right or with a mistake built in."""
-
-    def loss(labels, logits, weights):
-        p = keras.ops.softmax(logits)
-        classes = np.where(labels == 255, 0, labels)
-        truth = np.eye(4, dtype="float32")[classes]
-        truth = truth * (labels != 255)[..., None] if void == "out" else truth
-        cross_entropy = -keras.ops.sum(truth * keras.ops.log(p), axis=-1)
-        share = {"truth": truth, "p": p, "nothing": truth}[weight_from]
-        weight = keras.ops.sum((1 if weight_from == "nothing" else weights) * share, axis=-1) ** power
-        below = {
-            "valid": float((labels != 255).sum()), "all": labels.size, "one": 1, "weights": keras.ops.sum(weight),
-        }[divide]  # fmt: skip
-        return keras.ops.sum(weight * cross_entropy) / below
-
-    return loss
+def sure_and_wrong(mask, confidence, truth):
+    """The exercise of notebook 06."""
+    valid = truth != 255
+    return np.mean((mask != truth)[valid] & (confidence > 0.9)[valid])
 
 
-def in_numpy(labels, logits, weights):
-    p, valid = by_hand(logits), labels != 255
-    classes = labels[valid]
-    return (weights[classes] * -np.log(p[valid][np.arange(len(classes)), classes])).sum() / max(len(classes), 1)
+def sure_in_a_loop(mask, confidence, truth):
+    n = bad = 0
+    for place in np.ndindex(truth.shape):
+        if truth[place] != 255:
+            n, bad = n + 1, bad + int(mask[place] != truth[place] and confidence[place] > 0.9)
+    return bad / n
 
 
-def spoiling(labels, logits, weights):
-    valid = labels != 255
-    labels[~valid] = 0  # in place
-    return in_numpy(np.where(valid, labels, 255), logits, weights)
+def sure_in_keras(mask, confidence, truth):
+    valid = keras.ops.cast(truth != 255, "float32")
+    bad = keras.ops.cast(mask != truth, "float32") * keras.ops.cast(confidence > 0.9, "float32")
+    return keras.ops.sum(bad * valid) / keras.ops.sum(valid)
 
 
-WRONG_WEIGHTED = {
-    "Not answered": lambda labels, logits, weights: None,
-    "write it with def": 3,
-    "has shape (2, 4, 5)": lambda labels, logits, weights: np.zeros(labels.shape),
-    "still comes from the prediction, p: a": weighted_loss("p"),
-    "and nothing is divided": weighted_loss("p", divide="one"),
-    "right weights, but a sum": weighted_loss(divide="one"),
-    "divides by all pixels": weighted_loss(divide="all"),
-    "divides by the sum of the weights": weighted_loss(divide="weights"),
-    "no weight in it": weighted_loss("nothing"),
-    "void counts as class 0: leave": weighted_loss(divide="all", void="in"),
-    "void counts as class 0 above": weighted_loss(void="in"),
-    "void counts as class 0": lambda labels, *rest: labels.__setitem__(labels == 255, 0) or in_numpy(labels, *rest),
-    "minus the loss": lambda *a: -in_numpy(*a),
-    "multiplies once": weighted_loss(power=2),
-    "NaN": lambda *a: np.nan,
-    "sum weight x cross-entropy": lambda *a: 17.0,
-    "stops with KeyError": lambda *a: {}["x"],
+RIGHT_SURE = {"numpy": sure_and_wrong, "loop": sure_in_a_loop, "keras": sure_in_keras}
+WRONG_SURE = {
+    "Not answered": lambda m, c, t: None,
+    "write it with def": 0.1,
+    "has shape (8, 9)": lambda m, c, t: (m != t) & (c > 0.9) & (t != 255),
+    "leave it out of both": lambda m, c, t: ((m != t) & (c > 0.9)).mean(),
+    "leave it out above": lambda m, c, t: ((m != t) & (c > 0.9)).sum() / (t != 255).sum(),
+    "divides by all pixels": lambda m, c, t: ((m != t) & (c > 0.9) & (t != 255)).mean(),
+    "counts every mistake": lambda m, c, t: (m != t)[t != 255].mean(),
+    "counts every sure pixel": lambda m, c, t: (c > 0.9)[t != 255].mean(),
+    "divides by the pixels that it is sure of": lambda m, c, t: (m != t)[(t != 255) & (c > 0.9)].mean(),
+    "divides by the wrong pixels": lambda m, c, t: (c > 0.9)[(t != 255) & (m != t)].mean(),
+    "right about": lambda m, c, t: ((m == t) & (c > 0.9))[t != 255].mean(),
+    "a number of pixels": lambda m, c, t: ((m != t) & (c > 0.9) & (t != 255)).sum(),
+    "a percentage": lambda m, c, t: 100 * sure_and_wrong(m, c, t),
+    "count pixels that are valid": lambda m, c, t: 0.123,
 }
 
 

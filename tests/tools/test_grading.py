@@ -65,7 +65,7 @@ BEFORE = "import numpy as np\nfrom keras import ops\nVOID = 255"
 
 def mark(number, code="", matrix=NUMBERS, tried=(), **names):
     """The points for each hidden test, and why one is missing, where this code and these names answer an exercise."""
-    names.update(In=[BEFORE, *tried, code], matrices={"place": np.eye(33), "U-Net": matrix})
+    names.update(In=[BEFORE, *tried, code], matrix=matrix, other=np.eye(33))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(f"{BEFORE}\n{code}", names)
@@ -88,7 +88,7 @@ def points(number, *code, **names):
     return mark(number, *code, **names)[0]
 
 
-FULL = {"01": [2, 1, 1], "02": [1, 2], "03": [2, 1], "04": [1, 1, 1], "05": [1] * 5, "06": [1, 1]}
+FULL = {"01": [2, 1, 1], "02": [1, 2], "03": [1, 1], "04": [1, 1, 1], "05": [1] * 5, "06": [1, 1]}
 
 
 @pytest.mark.parametrize("number", PATHS)
@@ -100,7 +100,7 @@ def test_the_solution_gets_every_point_and_the_stub_none(number):
     assert none == [0] * len(none), why
     reasons = why.split(" | ")
     assert all(reason.partition(": ")[2] for reason in reasons), "each says why"
-    assert number in ("03", "06") or all("ot answered" in reason for reason in reasons)
+    assert number == "03" or all("ot answered" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("style", answers.RIGHT_SOFTMAX)
@@ -162,39 +162,17 @@ def test_head_right_for_the_first_image_only():
     assert points("02", my_row=None, my_head=lambda s: answers.RIGHT_HEAD["einsum"](s)[[0, 0]]) == [0, 0]
 
 
-def in_a_loop(labels, logits, weights):
-    p, total, n = answers.by_hand(logits), 0, 0
-    for where in np.ndindex(labels.shape):
-        if labels[where] != 255:
-            total, n = total - weights[labels[where]] * np.log(p[where][labels[where]]), n + 1
-    return total / n
+@pytest.mark.parametrize("style", answers.RIGHT_SURE)
+def test_sure_and_wrong_in_any_style(style):
+    assert points("06", sure_and_wrong=answers.RIGHT_SURE[style]) == [1, 1]
 
 
-def in_tensorflow(labels, logits, weights):
-    valid = labels != 255
-    classes = tf.constant(np.where(valid, labels, 0))
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits) * tf.gather(weights, classes)
-    return tf.reduce_mean(tf.boolean_mask(loss, valid))
-
-
-RIGHT_WEIGHTED = [answers.weighted_loss(), answers.in_numpy, answers.spoiling, in_a_loop, in_tensorflow]
-
-
-@pytest.mark.parametrize("answer", RIGHT_WEIGHTED, ids=["keras", "numpy", "in place", "loop", "tensorflow"])
-def test_weighted_loss_in_any_style(answer):
-    assert points("03", my_loss=answer) == [2, 1]
-
-
-ONE_SLIP = [  # the weights are right
-    "right weights, but a sum", "divides by all pixels", "divides by the sum of the weights",
-    "void counts as class 0: leave", "void counts as class 0 above", "void counts as class 0",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("mistake", answers.WRONG_WEIGHTED)
-def test_wrong_weighted_loss(mistake):
-    found, why = mark("03", my_loss=answers.WRONG_WEIGHTED[mistake])
-    assert found == ([2, 0] if mistake in ONE_SLIP else [0, 0]), why
+@pytest.mark.parametrize("mistake", answers.WRONG_SURE)
+def test_wrong_sure_and_wrong(mistake):
+    """Who forgets void is right where there is none."""
+    found, why = mark("06", sure_and_wrong=answers.WRONG_SURE[mistake])
+    forgets_void = mistake in ("leave it out of both", "leave it out above", "divides by all pixels")
+    assert found == ([1, 0] if forgets_void else [0, 0]), why
 
 
 def dice_with_nan(labels, p):
@@ -252,7 +230,6 @@ def test_one_point_a_card():
     assert points("05", diagnosis=[3, 4, 6, 7, 8]) == points("05", diagnosis=None) == [0] * 5
 
 
-MATRIX = 'matrix = matrices["U-Net"]\n'
 RIGHT_MEAN_IOU = {
     "loop": """
 ious = []
@@ -282,21 +259,21 @@ WRONG_MEAN_IOU = {
     "pixel accuracy": ("my_mean_iou = np.diag(matrix).sum() / matrix.sum()", [0, 0]),
     "percent": (RIGHT_MEAN_IOU["loop"] + " * 100", [0, 0]),
     "each class": ("my_mean_iou = np.diag(matrix) / matrix.sum()", [0, 0]),
-    "other matrix": (RIGHT_MEAN_IOU["loop"].replace("matrix", "matrices['place']"), [0, 0]),
+    "other matrix": (RIGHT_MEAN_IOU["loop"].replace("matrix", "other"), [0, 0]),
 }
 
 
 @pytest.mark.parametrize("style", RIGHT_MEAN_IOU)
 def test_mean_iou_in_any_style(style, capfd):
-    assert points("06", MATRIX + RIGHT_MEAN_IOU[style]) == [1, 1]
+    assert points("03", RIGHT_MEAN_IOU[style]) == [1, 1]
     assert capfd.readouterr().err == ""
-    assert points("06", MATRIX + RIGHT_MEAN_IOU[style], matrix=NUMBERS.astype("float32")) == [1, 1]
+    assert points("03", RIGHT_MEAN_IOU[style], matrix=NUMBERS.astype("float32")) == [1, 1]
 
 
 @pytest.mark.parametrize("mistake", WRONG_MEAN_IOU)
 def test_mean_iou_wrong(mistake):
     code, expected = WRONG_MEAN_IOU[mistake]
-    found, why = mark("06", MATRIX + code)
+    found, why = mark("03", code)
     assert found == expected, why
 
 
@@ -305,22 +282,22 @@ def test_mean_iou_with_a_function_of_another_cell():
     function = "def mean_iou(matrix):\n" + "\n".join(
         f"    {line}" for line in [*RIGHT_MEAN_IOU["loop"].splitlines(), "return my_mean_iou"]
     )
-    assert points("06", f"{function}\n{MATRIX}{code}") == [1, 1]
+    assert points("03", f"{function}\n{code}") == [1, 1]
 
 
 def test_mean_iou_with_tries_that_stopped():
     tried = ["my_mean_iou = 1 / 0", "print(my_mean_iou_2)"]
-    assert points("06", MATRIX + RIGHT_MEAN_IOU["loop"], tried=tried) == [1, 1]
+    assert points("03", RIGHT_MEAN_IOU["loop"], tried=tried) == [1, 1]
 
 
 def test_hidden_tests_leave_the_students_names_alone():
     """A right answer may lean on names of its own cells, whatever they are; and lesson cells that follow still run."""
     for number, tests in TESTS.items():
-        space = {"In": [], "matrices": {}}
+        space = {"In": []}
         for name, _, test in tests:
             with contextlib.suppress(Exception):
                 exec(compile(test, name, "exec"), space)
-        new = set(space) - {"In", "matrices", "__builtins__"}
+        new = set(space) - {"In", "__builtins__"}
         assert new <= {"_test", "_answer", "_quiet"}, number
     names = [
         "random",
@@ -381,7 +358,7 @@ def test_mean_iou_in_a_kernel():
     before = """import logging, sys, warnings
 import numpy as np
 from helpers.lessons import check
-matrices = {"U-Net": np.diag(np.arange(9)) + 1}
+matrix = np.diag(np.arange(9)) + 1
 logging.getLogger().addHandler(logging.StreamHandler())"""
     typed = np.mean((np.arange(9) + 1) / (np.arange(9) + 17))
     noise = "print(1, file=sys.stderr)\nwarnings.warn('2')\nlogging.getLogger().warning('3')"
@@ -395,8 +372,8 @@ logging.getLogger().addHandler(logging.StreamHandler())"""
     ]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(before)])
     for answer, _ in rounds:
-        cells = {cell.id: cell for cell in source("06").cells}
-        cells["exercise"].source = f"{MATRIX}{answer}\ncheck.mean_iou(my_mean_iou, matrix)"
+        cells = {cell.id: cell for cell in source("03").cells}
+        cells["exercise"].source = f"{answer}\ncheck.mean_iou(my_mean_iou, matrix)"
         nb.cells += [cells["exercise"], cells["mean-iou"], cells["mean-iou-computed"]]
     NotebookClient(nb, kernel_manager_class=notebooks.ThisPythonManager, allow_errors=True).execute()
     for n, (answer, expected) in enumerate(rounds):

@@ -98,3 +98,12 @@ def test_a_movie_is_in_the_page_itself(monkeypatch):
     draw.movie(gif, 'a "quoted" <alt>')
     assert base64.b64decode(re.search(r'src="data:image/gif;base64,(.*?)"', shown[0].data)[1]) == gif
     assert 'alt="a &quot;quoted&quot; &lt;alt&gt;"' in shown[0].data
+
+
+def test_bars_beside_each_other_are_in_the_order_of_the_first_panel():
+    counts = np.random.RandomState(1).permutation(33) + 1.0
+    figure = draw.bars_beside({"count": counts, "weight": 1 / counts})
+    first, second = ([patch.get_width() for patch in axis.patches] for axis in figure.axes)
+    assert first == sorted(first) and np.allclose(second, 1 / np.array(first))
+    assert [axis.get_xscale() for axis in figure.axes] == ["log", "log"]
+    plt.close(figure)
