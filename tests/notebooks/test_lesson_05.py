@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import FancyBboxPatch
 
-from helpers.lessons import check, clinic, experiments, figures
+from helpers.lessons import check, clinic, decisions, experiments, figures
 from helpers.preflight import preflight
 from support import running
 
@@ -138,7 +138,7 @@ def test_there_is_no_card_f():
 
 
 def test_the_chart_has_every_text_inside_its_box():
-    figure = figures.decision_chart()
+    figure = decisions.chart()
     figure.canvas.draw()
     axis = figure.axes[0]
     boxes = [patch.get_window_extent() for patch in axis.patches if isinstance(patch, FancyBboxPatch)]
