@@ -3,7 +3,8 @@
     python tools/handouts.py            all of it, in build/
     python tools/handouts.py --only 01  one notebook
 
-    build/student/     without outputs and solutions, checks and hints in; helpers/ beside them; .ipynb, HTML and PDF
+    build/student/     without outputs and solutions, checks and hints in, each *Why* folded (in the PDF, at the end);
+                       helpers/ beside them; .ipynb, HTML and PDF
     build/instructor/  solutions, expected outputs, seconds of the slow cells, teaching notes; .ipynb, HTML and PDF
     build/standalone/  the student's notebooks, each carrying helpers/ in a cell: for Colab, and for mail
     build/nbgrader/    the same with solutions and hidden tests, for nbgrader 0.9
@@ -46,11 +47,37 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 # ---- editions: a notebook in, a notebook out
 
 
-def student(nb):
-    """Stubs, checks and hints; no solutions, no outputs."""
+def student(nb, paper=False):
+    """Stubs, checks and hints; no solutions, no outputs. The answer to a prediction is out of sight until it is wanted.
+
+    Cells with the tag `why` hold an answer each, and nothing else. They are folded; on paper, where nothing folds, they
+    follow at the end, by number.
+    """
     nb = _plain(nb)
     nb, _ = TagRemovePreprocessor(remove_cell_tags={"solution"}, enabled=True).preprocess(nb, {})
     nb, _ = ClearOutputPreprocessor(enabled=True).preprocess(nb, {})
+    return _with_answers_last(nb) if paper else _with_answers_folded(nb)
+
+
+def _answer(cell):
+    """What a `why` cell says, without the word that the fold, or the number, says already."""
+    return re.sub(r"\A\*\*Why\.\*\* +", "", cell.source)
+
+
+def _with_answers_folded(nb):
+    for cell in exercises.cells(nb, "why"):
+        cell.source = f"<details><summary>Why</summary>\n\n{_answer(cell)}\n\n</details>"  # the parser needs the lines
+    return nb
+
+
+def _with_answers_last(nb):
+    whys = exercises.cells(nb, "why")
+    last = [("answers", "## The answers")]  # a page of its own, which a teacher can keep back
+    for number, cell in enumerate(whys, start=1):
+        last.append((f"answer-{number}", f"### Why {number}\n\n{_answer(cell)}"))
+        cell.source = f"[Why {number}](#Why-{number}): at the end."
+    if whys:
+        nb.cells += [nbformat.v4.new_markdown_cell(text, id=name, metadata={"tags": [name]}) for name, text in last]
     return nb
 
 
@@ -253,6 +280,7 @@ def build(paths, out, browser):
             with contextlib.suppress(FileNotFoundError):
                 (out / edition / f"{name}.pdf").unlink()
             if browser:
+                source = page(student(nb, paper=True), name, edition) if edition == "student" else source
                 print_pdf(browser, source, out / edition / f"{name}.pdf")
         print(f"{name}: student, instructor, standalone, nbgrader", flush=True)
     (out / "nbgrader" / "nbgrader_config.py").write_text(grading.CONFIG, encoding="utf-8")

@@ -49,6 +49,8 @@ def test_the_wrong_head_stays_behind(tmp_path):
     (_, right), (first, wrong) = (tuple(map(float, pair)) for pair in re.findall(r"loss ([\d.]+) → ([\d.]+)", said))
     assert right < 1.6
     assert right + 0.7 < wrong < first
+    shares = float(re.search(r"each class's share: loss ([\d.]+)", said)[1])
+    assert wrong == pytest.approx(shares, abs=0.2), "it is about as good as an answer that knows only the shares"
 
 
 def test_the_heads_differ_only_in_the_head(lesson):

@@ -24,10 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory):
+def printed(tmp_path_factory):
+    """What each cell printed."""
+    return running.printed("06_unet_on_siftflow", tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="module")
+def table(printed):
     """The printed scores in %: row -> pixel and mean accuracy, mean IoU, f.w. IoU, mean IoU of the frequent classes."""
-    printed = running.printed("06_unet_on_siftflow", tmp_path_factory.mktemp("build"))["scores"]
-    rows = re.findall(r"^(\S.*?)" + 5 * r"\s+([\d.]+)" + "$", printed, re.M)
+    rows = re.findall(r"^(\S.*?)" + 5 * r"\s+([\d.]+)" + "$", printed["scores"], re.M)
     return {name: tuple(map(float, numbers)) for name, *numbers in rows}
 
 
@@ -35,6 +40,14 @@ def test_the_network_is_right_about_unseen_scenes(table):
     pixel_accuracy, *_, iou_of_frequent_classes = table["U-Net"]
     assert pixel_accuracy >= 85
     assert iou_of_frequent_classes >= 50
+
+
+def test_frequency_is_not_all(printed):
+    """Crosswalks are rarer than poles, and found far more often."""
+    found = re.findall(r"^(\w+) +([\d.]+) % of the pixels, IoU (\d+) %$", printed["per-class"], re.M)
+    (_, rarer, well), (_, commoner, badly) = ((name, float(share), int(iou)) for name, share, iou in found)
+    assert [name for name, *_ in found] == ["crosswalk", "pole"]
+    assert rarer < commoner and well > badly + 30
 
 
 def test_every_floor_is_far_below(table):

@@ -60,6 +60,21 @@ def test_a_solution_stays_folded(nb):
             assert re.fullmatch(r"<details><summary>\w+</summary>\n\n.*\n\n</details>", cell.source, re.S), cell.id
 
 
+def test_an_answer_holds_nothing_else(nb):
+    """The student edition folds it: a heading or a question in the same cell would go out of sight with it."""
+    for cell in exercises.cells(nb, "why"):
+        assert cell.cell_type == "markdown" and cell.source.startswith("**Why"), cell.id
+        assert not re.search(r"^#|\*\*(?:[Pp]redict|Your diagnosis)|<details>", cell.source, re.M), cell.id
+
+
+@pytest.mark.parametrize("number", ["01", "02", "06"])
+def test_every_answer_is_marked_as_one(number):
+    nb = nbformat.read(next(path for path in PATHS if path.name.startswith(number)), as_version=4)
+    prose = [cell for cell in nb.cells if cell.cell_type == "markdown"]
+    answers = [cell.id for cell in prose if re.search(r"^\*\*Why\b", cell.source, re.M)]
+    assert answers and answers == [cell.id for cell in exercises.cells(nb, "why")]
+
+
 def test_executed_as_it_stands(nb):
     assert [cell.execution_count for cell in code(nb)] == list(range(1, len(code(nb)) + 1))
     assert not notebooks.stale(nb), f"{notebooks.stale(nb)}: `make execute`"

@@ -185,6 +185,95 @@ def test_one_lesson_alone_leads_to_no_other(tmp_path):
     assert not any("04" in link for path in files for link in relative(path))
 
 
+# ---- the answers to the predictions
+
+TAGGED = [name for name in NAMES if exercises.cells(committed(name), "why")]
+FOLD = r"<details><summary>Why</summary>\n\n(.*)\n\n</details>"
+
+
+@pytest.fixture(params=TAGGED)
+def tagged(request):
+    return request.param
+
+
+def test_there_are_answers_to_fold():
+    assert {"01", "02", "06"} <= {name[:2] for name in TAGGED}
+
+
+def test_an_answer_is_folded_or_on_paper_comes_last():
+    cells = [
+        nbformat.v4.new_markdown_cell("# Title", id="title"),
+        nbformat.v4.new_markdown_cell("**Why.** Since *so*.\n\nAnd so.", id="a-why", metadata={"tags": ["why"]}),
+        nbformat.v4.new_markdown_cell("## Next", id="next"),
+        nbformat.v4.new_markdown_cell("**Why there.** It is.", id="b-why", metadata={"tags": ["why"]}),
+    ]
+    nb = nbformat.v4.new_notebook(cells=cells)
+    folded, last = handouts.student(nb), handouts.student(nb, paper=True)
+    start = "<details><summary>Why</summary>\n\n"
+    assert [cell.source for cell in folded.cells] == [
+        "# Title",
+        start + "Since *so*.\n\nAnd so.\n\n</details>",
+        "## Next",
+        start + "**Why there.** It is.\n\n</details>",
+    ]
+    assert [cell.source for cell in last.cells] == [
+        "# Title",
+        "[Why 1](#Why-1): at the end.",
+        "## Next",
+        "[Why 2](#Why-2): at the end.",
+        "## The answers",
+        "### Why 1\n\nSince *so*.\n\nAnd so.",
+        "### Why 2\n\n**Why there.** It is.",
+    ]
+    assert nb.cells[1].source.startswith("**Why.**"), "the notebook itself stays open"
+
+
+@pytest.mark.parametrize("edition", ["student", "standalone", "nbgrader"])
+def test_students_unfold_each_answer(built, edition, tagged):
+    own, made = (exercises.cells(nb, "why") for nb in (committed(tagged), read(built, edition, tagged)))
+    assert [cell.id for cell in made] == [cell.id for cell in own]
+    for before, after in zip(own, made, strict=True):
+        assert re.fullmatch(FOLD, after.source, re.S)[1] == before.source.removeprefix("**Why.** ")
+
+
+def test_an_answer_unfolds(built, offline, tagged):
+    """Each answer of a page is there, and out of sight until a click."""
+    page, _ = offline
+    page.goto((built[0] / "student" / f"{tagged}.html").as_uri())
+    folds = page.locator(".celltag_why details")
+    assert folds.count() == len(exercises.cells(committed(tagged), "why")) == page.locator(".celltag_why").count()
+    for number in range(folds.count()):
+        answer = folds.nth(number).locator("p").first
+        assert not answer.is_visible()
+        folds.nth(number).locator("summary").click()
+        assert answer.is_visible() and len(answer.inner_text()) > 40
+
+
+def test_the_teacher_has_every_answer_open(built, tagged):
+    own, made = (exercises.cells(nb, "why") for nb in (committed(tagged), read(built, "instructor", tagged)))
+    assert [cell.source for cell in made] == [cell.source.replace("](../", "](") for cell in own]
+    assert "<summary>Why" not in (built[0] / "instructor" / f"{tagged}.html").read_text(encoding="utf-8")
+
+
+def test_on_paper_the_answers_follow_in_order(tagged):
+    nb = committed(tagged)
+    numbers = [str(number + 1) for number in range(len(exercises.cells(nb, "why")))]
+    source = handouts.page(handouts.student(nb, paper=True), tagged, "student")
+    body, answers = source.split(">The answers<")
+    assert re.findall(r'<a href="#Why-(\d+)">Why \1</a>: at the end\.', body) == numbers
+    assert re.findall(r'<h3 id="Why-(\d+)">', answers) == numbers and 'id="Why-' not in body
+    assert "<summary>Why" not in source
+
+
+def test_the_printed_answers_can_be_kept_back(built, tagged):
+    """They begin on a page of their own, and no page before it has one."""
+    pages = [page.extract_text() for page in pypdf.PdfReader(built[0] / "student" / f"{tagged}.pdf").pages]
+    (first,) = [n for n, words in enumerate(pages) if re.match(r"\s*(?:\d+ / \d+\s+)?The answers\n", words)]
+    whys = len(exercises.cells(committed(tagged), "why"))
+    assert sum(len(re.findall(r"^Why \d+(?!.*at the end)", words, re.M)) for words in pages[first:]) == whys
+    assert sum(len(re.findall(r"^Why \d+: at the end", words, re.M)) for words in pages[:first]) == whys
+
+
 def test_badges_and_addresses_stay_behind(tmp_path):
     """A handout opens itself, not the repository's notebook."""
     import badges
