@@ -1,0 +1,98 @@
+"""Each verdict of notebooks 03 to 05 stands beside the cell whose output holds its numbers.
+
+A verdict says what a run showed: a sentence without such a cell claims what nobody measured. The tests of each lesson
+hold the numbers themselves; here sentence and output are brought together, so that neither changes alone.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = {path.name[:2]: path for path in (Path(__file__).resolve().parents[2] / "notebooks").glob("0*.ipynb")}
+
+# (notebook, cell of the text, words of the verdict, cell of the output, what stands there)
+VERDICTS = [
+    ("03", "void-why", "**None.**", "void", ["0.6962", "0.7007", "0.6188", "0.7121"]),
+    ("03", "argmax-why", "there is no gradient", "argmax", ["through argmax: None"]),
+    ("03", "iou-why", "It costs less than 2 %", "matrix", ["85.7%"]),
+    ("03", "tail-why", "It costs 0.0015 %", "tail", ["0.0015 %"]),
+    ("03", "nopixel-why", "0 × ∞ is NaN", "nopixel", ["inf", "nan"]),
+    ("03", "batch-why", "does no harm", "absent", ["same gradient True"]),
+    ("03", "suspects-why", "Which class it is differs from seed to seed",
+     "suspects-table", ["Adam 1.0", "100%, nature 100%"]),
+    ("03", "suspects-why", "The loss is NaN", "suspects-table", ["sky 100%, sky 100%, sky 100%", "nan nan nan"]),
+    ("03", "clip-why", "its gradient is 0", "clip", ["clipped +0.000, from logits -1.000"]),
+    ("03", "posted-why", "**+2.80**", "posted-slopes", ["2.8 ]", "-37.5", "16.05", "0.25"]),
+    ("03", "curve-why", "from 0.005 to 0.35", "curves", ["weight 2   wrong way nowhere", "0.005 to 0.35"]),
+    ("03", "train-why", "find *nothing*",
+     "train-figure", ["× y_pred  recall [0. 0. 0.]", "plain             recall [0. 0. 0.]"]),
+    ("03", "train-why", "half to two thirds",
+     "train-figure", ["× y_true  recall [0.67 0.68 0.5 ]  precision [0.22 0.19 0.27]"]),
+    ("03", "turn-why", "recall rises, precision falls", "turn", ["weight 10", "weight 30"]),
+    ("03", "sum-why", "16,384 times larger", "sum", ["16,384 times", " 1 times"]),
+    ("03", "keras-why", "silently weighs *columns*", "keras-table", ["WRONG, and silent", "TypeError"]),
+    ("03", "slips-why", "**Three stop, two run on**", "slips", ["runs: (3, 3)", "runs: 3.49"]),
+    ("04", "toy-why", "with 0.57", "toy-figure", ["0.5669"]),
+    ("04", "discs-why", "D / (2 − D)", "discs-still", ["True", "0.82"]),
+    ("04", "posted-why", "126 numbers", "posted", ["(126,)"]),
+    ("04", "posted-why", "**1 − mean", "posted-next", ["0.941403; 1 − mean p(true): 0.941403"]),
+    ("04", "absent-why", "= 0.667", "absent-table", ["0.6667", "1.0000   largest slope 0.0000", "nan nan"]),
+    ("04", "keras-why", "costs 0.0015", "missed", ["0.0015", "0.5004"]),
+    ("04", "keras-why", "can even turn negative", "keras", ["-0.9048"]),
+    ("04", "batch-why", "it counts as much as the large one", "batch", ["0.003", "0.228"]),
+    ("04", "race-why", "half to two thirds", "race-figure", ["weighted            [0.65 0.67 0.49]"]),
+    ("04", "race-why", "a quarter to a third with two seeds", "race-figure", ["Dice                [0.31 0.   0.25]"]),
+    ("04", "curve-why", "0.5 to 0.6; Dice has 0.3 to 0.4", "curve-figure", ["[0.59 0.52 0.53]", "[0.36 0.28 0.4 ]"]),
+    ("04", "start-why", "eleven times as much", "start-table", ["10.93", "0.98", "+0.000"]),
+    ("04", "resize-why", "*mountain*", "resize-figure", ["mountain", "nearest: 0 numbers"]),
+    ("05", "cheap-why", "= **3.497**", "cheap", ["3.497"]),
+    ("05", "p1-why", "Every layer has its gradient", "p1-measure", ["7e-03 to 2e-01", "one step 8e-08"]),
+    ("05", "p2-why", "12.2 goes in, and 14.63 comes out",
+     "p2-measure", ["12.2", "training=True : deviation behind it 14.63"]),
+    ("05", "p3-why", "the two losses are close",
+     "p3-measure", ["0.53 with training=True, 0.58", "1.91 with training=False"]),
+    ("05", "p4-why", "0.475 at most", "p4-measure", ["0.475", "0.078", "weaker by 33"]),
+    ("05", "p4-why", "lower with every seed",
+     "p4-many", ["[0.082 0.071 0.084]", "[0.045 0.034 0.059]", "[0.024 0.023 0.029]"]),
+    ("05", "clue-why", "0.07 to 0.10", "rates", ["0.07 0.07 0.07 0.07 0.10 0.42", "0.04 0.05 0.07 0.21 0.16 0.20"]),
+    ("05", "p5-why", "the measured factor is 173", "p5-measure", ["172.66"]),
+    ("05", "p6-why", "**off by one**", "p6-measure", ["sky     is called 1: 90%"]),
+    ("05", "seven-why", "what costs nothing is not learned",
+     "seven", ["costs 0.000; with built wherever it says sky, 0.000"]),
+    ("05", "habits-why", "a slow start for the end", "habits", ["after epoch 3 with 0.15; epoch 24 has 0.30"]),
+]  # fmt: skip
+
+
+def cell(number, cell_id):
+    nb = nbformat.read(NOTEBOOKS[number], as_version=4)
+    return next(found for found in nb.cells if found.id == cell_id)
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "verdict", "source", "numbers"), VERDICTS, ids=lambda value: str(value)[:30]
+)
+def test_a_verdict_has_its_numbers(number, text, verdict, source, numbers):
+    assert verdict in " ".join(cell(number, text).source.split())
+    said = "".join(output.get("text", "") for output in cell(number, source).outputs)
+    assert [part for part in numbers if part not in said] == []
+
+
+@pytest.mark.parametrize("number", ["03", "04", "05"])
+def test_every_answer_has_a_verdict_or_is_a_formula(number):
+    """An answer that is held against no output follows from a formula, or describes a picture: those are named here."""
+    of_itself = {"toy-why", "slope-why", "floor-why", "loop-why", "stuck-why", "pull-why"}
+    nb = nbformat.read(NOTEBOOKS[number], as_version=4)
+    answers = {c.id for c in nb.cells if "why" in c.metadata.get("tags", [])}
+    held = {text for n, text, *_ in VERDICTS if n == number}
+    assert answers - of_itself - held == set()
+    assert not [t for n, t, *_ in VERDICTS if n == number and t not in answers]
+
+
+def test_a_verdict_about_a_rare_class_rests_on_three_seeds():
+    """Where a notebook prints recall, precision or IoU of runs, each has three numbers."""
+    for number, source in (("03", "train-figure"), ("03", "turn"), ("04", "race-figure"), ("04", "curve-figure")):
+        said = "".join(output.get("text", "") for output in cell(number, source).outputs)
+        lists = [part.split() for part in re.findall(r"\[([^]]*)\]", said)]
+        assert lists and {len(part) for part in lists} == {3}
