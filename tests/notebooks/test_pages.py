@@ -44,7 +44,7 @@ def test_every_link_leads_somewhere(checkout, bodies):
     for name, following in zip(names, names[1:], strict=False):
         assert f"{following}.html" in links.relative(folder / f"{name}.html")
     assert links.relative(folder / "index.html") == [f"{name}.html" for name in names]
-    assert "../../helpers/losses.py" in links.relative(folder / "03_weighted_cross_entropy.html")
+    assert "../../helpers/metrics.py" in links.relative(folder / "03_weighted_cross_entropy.html")
     assert not any(".ipynb" in link for path in folder.glob("*.html") for link in links.relative(path))
 
 
