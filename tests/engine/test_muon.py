@@ -3,12 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from helpers.engine import muon
 from helpers.engine.muon import Muon
+from helpers.recipe import FULL_SIZE
 from support.processes import python
 
 RANDOM = np.random.RandomState(0)
+SHAPES = [(3, 3, 4, 8), (3, 3, 8, 8), (2, 2, 8, 16), (1, 1, 8, 5), (8,)]
 
 
 def kernel(*shape):
@@ -35,7 +38,74 @@ def test_singular_values_become_equal_and_directions_stay(shape, scale):
 
 
 def test_no_gradient_no_step():
-    assert not keras.ops.convert_to_numpy(muon.orthogonalized(np.zeros((4, 3), "float32"))).any()
+    nothing = np.zeros((4, 3), "float32")
+    for direction in (muon.orthogonalized(nothing), *muon.orthogonalized_together([nothing, nothing])):
+        assert not keras.ops.convert_to_numpy(direction).any()
+
+
+@pytest.mark.parametrize("smallest", [1.0, 1e-2, 1e-4, 1e-8])
+def test_directions_are_those_of_the_plain_iteration(smallest):
+    """However small singular values get: multiplying the factors first loses nothing that a step would show."""
+    left, _, right = np.linalg.svd(RANDOM.normal(size=(48, 432)), full_matrices=False)
+    matrix = left * np.geomspace(1, smallest, 48) @ right
+    x = matrix / np.linalg.norm(matrix)  # in float64
+    for _ in range(5):
+        gram = x @ x.T
+        x = muon.A * x + (muon.B * gram + muon.C * gram @ gram) @ x
+    largest = np.abs(x).max()
+    matrix = matrix.astype("float32")
+    for got in (muon.orthogonalized(matrix), *muon.orthogonalized_together([matrix])):
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(got), x, atol=2e-3 * largest)
+
+
+def test_stacked_directions_are_those_of_each_kernel():
+    """Of one shorter side and of others, lying and standing, in the order they came in."""
+    shapes = [(8, 4), (4, 20), (8, 4), (3, 30), (30, 3), (5, 5)]
+    matrices = [RANDOM.normal(size=shape).astype("float32") for shape in shapes]
+    for matrix, got in zip(matrices, muon.orthogonalized_together(matrices), strict=True):
+        np.testing.assert_allclose(got, muon.orthogonalized(matrix), atol=2e-4)
+
+
+def products_of_a_step(products):
+    """How many matrix products a step of the full-size network's optimizer is, and how many kernels there are."""
+    network = FULL_SIZE.network(33)
+    optimizer = Muon(0.01, products=products)
+    optimizer.build(network.trainable_variables)
+    gradients = [tf.TensorSpec(variable.shape, "float32") for variable in network.trainable_variables]
+    step = tf.function(lambda *each: optimizer.apply(each, network.trainable_variables))
+    graph = step.get_concrete_function(*gradients).graph
+    kernels = [variable for variable in network.trainable_variables if muon._is_kernel(variable)]
+    return sum(op.type in ("MatMul", "BatchMatMulV2") for op in graph.get_operations()), len(kernels)
+
+
+def test_a_gpu_multiplies_stacks_of_kernels():
+    """22 kernels have six shorter sides: 3 products each in 5 turns."""
+    n, kernels = products_of_a_step("stacked")
+    assert (n, kernels) == (6 * 3 * 5, 22)
+    assert products_of_a_step("single")[0] == 22 * (2 + 5 + 4 + 2 * 4)
+
+
+def test_stacked_steps_are_those_of_single_kernels():
+    gradients = [[RANDOM.normal(size=shape).astype("float32") for shape in SHAPES] for _ in range(2)]
+    before = [RANDOM.normal(size=shape).astype("float32") for shape in SHAPES]
+    ends = [
+        stepped(Muon(0.01, products=products), [keras.Variable(value) for value in before], gradients)
+        for products in ("single", "stacked")
+    ]
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "products"),
+    [([], "single"), ([(7, 5)], "single"), ([(8, 0)], "stacked"), ([(9, 0), (9, 0)], "stacked")],
+)
+def test_what_suits_the_gpu(monkeypatch, capabilities, products):
+    """One by one where a GPU has no TF32: it does not round the factors, and has few cores."""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(range(len(capabilities))))
+    details = lambda gpu: {"compute_capability": capabilities[gpu]}  # noqa: E731
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
+    assert muon.fitting_products() == products
 
 
 def test_two_steps_of_a_kernel_by_hand():
