@@ -4,6 +4,8 @@ Images and labels stay uint8 until they are put into a batch. The random numbers
 depend only on the seed and on the image's place in the stream: the same seed gives the same batches, from any epoch on.
 """
 
+import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -63,51 +65,110 @@ def held_out(names, images, seed=0):
     return out
 
 
-def training_batches(images, labels, *, batch, size, epochs, seed=0, first_epoch=0, scale=1.6, light=0.2):
-    """Augmented batches for `epochs` epochs, as one stream: ``fit(..., steps_per_epoch=len(images) // batch)``.
+class Crop(NamedTuple):
+    """How a training image is changed: one number each, or arrays with one number for every image of a batch.
 
-    Args:
+    Attributes:
+        index: which image. top, left, side: the square that is cut out of it, in pixels.
+        mirrored: whether left and right change places.
+        contrast, brightness: a factor for the distance to the mean, and what is added, on the scale 0-255.
+    """
+
+    index: object
+    top: object
+    left: object
+    side: object
+    mirrored: object
+    contrast: object
+    brightness: object
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Feed:
+    """Training images, and how batches are made of them: what `helpers.training.fit` takes as `train`.
+
+    Attributes:
         images, labels: uint8 (n, row, col, RGB) and (n, row, col), as `SiftFlow.load` gives them.
-        size: rows and columns of the images that come out.
+        batch: images per step. size: rows and columns of the images that come out.
+        epochs: passes over the images, all in one stream: ``fit(..., steps=len(images) // batch)``.
         scale: each image is cropped to a random 1/scale … 1 of its sides and resized, which enlarges it up to `scale`.
         light: the jitter of the light: contrast changes by up to this share, brightness by up to half of it.
-        first_epoch: where to start, to go on with a run that was interrupted: the batches are those it would have had.
-
-    Returns:
-        A `tf.data.Dataset` of images float32 (batch, size, size, RGB), 0-255, and labels int32 (batch, size, size).
     """
-    import tensorflow as tf  # here, so that `load` works without it
 
-    n = len(images)
-    if n < batch:
-        raise ValueError(f"{n} training images do not fill one batch of {batch}: take a smaller batch.")
-    whole = n // batch * batch  # images that do not fill a batch are left out; others each epoch
-    order = np.stack([np.random.RandomState((seed, e)).permutation(n)[:whole] for e in range(first_epoch, epochs)])
-    place = np.arange(first_epoch * whole, epochs * whole)
-    images, labels = tf.constant(images), tf.constant(labels)
-    rows = images.shape[1]
+    images: np.ndarray
+    labels: np.ndarray
+    batch: int
+    size: int
+    epochs: int
+    seed: int = 0
+    scale: float = 1.6
+    light: float = 0.2
 
-    def augmented(i, place):
-        draw = tf.random.stateless_uniform([6], seed=[seed, place])
-        side = tf.cast(rows / (1 + draw[0] * (scale - 1)), tf.int32)
-        top = tf.cast(draw[1] * tf.cast(rows - side + 1, tf.float32), tf.int32)
-        left = tf.cast(draw[2] * tf.cast(rows - side + 1, tf.float32), tf.int32)
-        image = images[i, top : top + side, left : left + side]
-        label = labels[i, top : top + side, left : left + side]
-        image, label = resized(image, label, size)
-        image = tf.where(draw[3] < 0.5, image[:, ::-1], image)
-        label = tf.where(draw[3] < 0.5, label[:, ::-1], label)
-        contrast, brightness = 1 + light * (2 * draw[4] - 1), light / 2 * 255 * (2 * draw[5] - 1)
-        mean = tf.reduce_mean(image)
-        return tf.clip_by_value((image - mean) * contrast + mean + brightness, 0, 255), label
+    def __call__(self, first_epoch=0):
+        """Makes the stream of augmented batches from an epoch on; a run that goes on gets those it would have had.
 
-    stream = tf.data.Dataset.from_tensor_slices((order.ravel().astype("int32"), place))
-    stream = stream.map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return stream.batch(batch, drop_remainder=True).prefetch(2)
+        Returns:
+            A `tf.data.Dataset` of images float32 (batch, size, size, RGB), 0-255, and labels int32 (batch, size, size).
+        """
+        import tensorflow as tf
+
+        images, labels = self._tensors
+        stream = self.crops(first_epoch).map(
+            lambda crop: augmented(images, labels, crop, self.size),
+            num_parallel_calls=tf.data.AUTOTUNE, deterministic=True,
+        )  # fmt: skip
+        return stream.batch(self.batch, drop_remainder=True).prefetch(2)
+
+    @functools.cached_property
+    def _tensors(self):
+        """Images and labels, once, on the CPU: it makes the batches, whatever they train."""
+        import tensorflow as tf  # here, so that `load` works without it
+
+        with tf.device("CPU"):
+            return tf.constant(self.images), tf.constant(self.labels)
+
+    def crops(self, first_epoch=0):
+        """Draws how each image of the stream is changed: a `tf.data.Dataset` of `Crop`s."""
+        import tensorflow as tf
+
+        n, rows = len(self.images), self.images.shape[1]
+        if n < self.batch:
+            raise ValueError(f"{n} training images do not fill one batch of {self.batch}: take a smaller batch.")
+        whole = n // self.batch * self.batch  # images that do not fill a batch are left out; others each epoch
+        order = [np.random.RandomState((self.seed, e)).permutation(n)[:whole] for e in range(first_epoch, self.epochs)]
+        place = np.arange(first_epoch * whole, self.epochs * whole)
+
+        def drawn(i, place):
+            draw = tf.random.stateless_uniform([6], seed=[self.seed, place])
+            side = tf.cast(rows / (1 + draw[0] * (self.scale - 1)), tf.int32)
+            top = tf.cast(draw[1] * tf.cast(rows - side + 1, tf.float32), tf.int32)
+            left = tf.cast(draw[2] * tf.cast(rows - side + 1, tf.float32), tf.int32)
+            contrast, brightness = 1 + self.light * (2 * draw[4] - 1), self.light / 2 * 255 * (2 * draw[5] - 1)
+            return Crop(i, top, left, side, draw[3] < 0.5, contrast, brightness)
+
+        stream = tf.data.Dataset.from_tensor_slices((np.ravel(order).astype("int32"), place))
+        return stream.map(drawn, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def augmented(images, labels, crop, size):
+    """Cuts one image and its label out, resizes and mirrors both, and changes the image's light."""
+    import tensorflow as tf
+
+    rows, cols = (slice(start, start + crop.side) for start in (crop.top, crop.left))
+    image, label = resized(images[crop.index, rows, cols], labels[crop.index, rows, cols], size)
+    image = tf.where(crop.mirrored, image[:, ::-1], image)
+    label = tf.where(crop.mirrored, label[:, ::-1], label)
+    mean = tf.reduce_mean(image)
+    return tf.clip_by_value((image - mean) * crop.contrast + mean + crop.brightness, 0, 255), label
+
+
+def training_batches(images, labels, *, first_epoch=0, **settings):
+    """Makes the stream of augmented batches of a `Feed` with these settings, from an epoch on."""
+    return Feed(images, labels, **settings)(first_epoch)
 
 
 def evaluation_batches(images, labels, *, batch, size):
-    """Every image once, in order, only resized: a `tf.data.Dataset` like that of `training_batches`."""
+    """Every image once, in order, only resized: a `tf.data.Dataset` of batches like those of a `Feed`."""
     import tensorflow as tf
 
     stream = tf.data.Dataset.from_tensor_slices((images, labels))

@@ -22,7 +22,7 @@ class Recipe:
         learning_rate: at its peak.
         warm_up: the share of the steps in which the rate climbs to the peak, before it falls as a cosine.
         weight_decay: of the kernels, as in AdamW.
-        scale, light: how far crops are enlarged, and how far light is jittered, see `pipeline.training_batches`.
+        scale, light: how far crops are enlarged, and how far light is jittered, see `pipeline.Feed`.
         balance: the power of the class weights. At 0 all pixels count alike; at 1 all classes do, which is the scheme
             "inverse" of `losses.class_weights`.
         seed: of the weights and of every random choice.
@@ -56,12 +56,9 @@ class Recipe:
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer
 
-    def batches(self, images, labels, first_epoch=0):
-        """The stream of `pipeline.training_batches`, from an epoch on."""
-        return pipeline.training_batches(
-            images, labels, batch=self.batch, size=self.size, epochs=self.epochs,
-            seed=self.seed, first_epoch=first_epoch, scale=self.scale, light=self.light,
-        )  # fmt: skip
+    def feed(self, images, labels):
+        """Makes the `pipeline.Feed` of these training images."""
+        return pipeline.Feed(images, labels, self.batch, self.size, self.epochs, self.seed, self.scale, self.light)
 
     def loss(self, pixel_counts):
         """Makes the loss: cross-entropy, each class weighed by count ** -balance; weights are 1 on average."""
@@ -87,3 +84,7 @@ class Recipe:
         settings = {"--" + name.replace("_", "-"): str(value) for name, value in dataclasses.asdict(self).items()}
         spelled = [word for option in settings.items() if option[0] not in given for word in option]
         return shlex.join(["python", *program, *typed, *spelled])
+
+
+FULL_SIZE = Recipe(size=256, filters=32, depth=4, stem=1)
+"""The recipe for a GPU: the photographs at their own size, and all levels of the paper's network."""

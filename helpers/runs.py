@@ -4,6 +4,7 @@ python -m helpers.training --data PATH --out results/run.json
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import ops
 
 from helpers import metrics, pipeline, siftflow
 from helpers.classes import CLASS_NAMES, N_CLASSES
@@ -28,20 +28,24 @@ class RunStopped(RuntimeError):
     """A run that did not reach its last epoch, and so has not looked at the test images."""
 
 
-def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, export_to=None):
+def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, export_to=None, deterministic=False):
     """Trains `recipe` on a data set and scores it: everything `results/*.json` records, as a dict.
 
     The 200 test images are read once, after the last epoch. With `checkpoint`, an interrupted run goes on. With
-    `export_to` the network is written there as `export` does, and what was written is scored beside it.
+    `export_to` the network is written there as `export` does, and what was written is scored beside it. With
+    `deterministic`, the same machine ends with the same bits each time, also after an interruption; a GPU gets slower.
 
     Raises:
         RunStopped: it was interrupted, or its loss became NaN.
+        hardware.NotDeterministic: this GPU has no deterministic form of an operation.
     """
-    profile = hardware.choose_profile(recipe, N_CLASSES, precision, checkpoint)
+    recipe = hardware.fitted(recipe, N_CLASSES)
+    profile = hardware.choose_profile(recipe, N_CLASSES, precision, checkpoint, timed=not deterministic)
     print(f"{dataset}\n{recipe}\n{profile}", flush=True)
     keras.utils.set_random_seed(recipe.seed)
     training, validation = pipeline.load(dataset)
-    model, history = _trained(recipe, profile, training, validation, checkpoint)
+    with hardware.deterministic() if deterministic else contextlib.nullcontext():
+        model, history = _trained(recipe, profile, training, validation, checkpoint)
     record = {
         "recipe": dataclasses.asdict(recipe),
         "profile": {"device": profile.device, "precision": profile.precision, "why": profile.why},
@@ -51,7 +55,7 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
         },
         "weights": model.count_params(),
         "minutes": round(sum(history["seconds"]) / 60, 1),
-        "peak_memory_gb": hardware.peak_memory(),
+        "peak_memory_gb": hardware.peak_memory(), "peak_gpu_memory_gb": hardware.peak_gpu_memory(),
         "log": history,
         "test_time_augmentation": {"flip": True, "scales": SCALES},
         "validation": metrics.scores(evaluate(model, validation.images, validation.labels)),
@@ -67,19 +71,18 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
 def _trained(recipe, profile, training, validation, checkpoint):
     """The network and its history, or `RunStopped`."""
     pixel_counts = np.bincount(training.labels.ravel(), minlength=N_CLASSES)[:N_CLASSES]
-    images, labels = map(ops.convert_to_tensor, training[1:])  # once, or each stream makes a copy
-    steps = len(images) // recipe.batch
+    steps = len(training.images) // recipe.batch
     with profile.scope():
         model = recipe.network(N_CLASSES)
         model.compile(
             recipe.optimizer(recipe.epochs * steps),
             recipe.loss(pixel_counts),
             metrics=[metrics.Scores(N_CLASSES)],
-            jit_compile=False,
+            jit_compile=profile.jit_compile,
         )
     history = fit(
         model,
-        lambda first_epoch: recipe.batches(images, labels, first_epoch),
+        recipe.feed(training.images, training.labels),
         pipeline.evaluation_batches(validation.images, validation.labels, batch=recipe.batch, size=recipe.size),
         epochs=recipe.epochs, steps=steps, checkpoint=checkpoint, recipe=recipe,
     )  # fmt: skip
@@ -169,6 +172,7 @@ def main(arguments=None):
     parser.add_argument("--checkpoint", help="a .keras file to save to after each epoch, and to go on from")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "mixed_bfloat16", "mixed_float16"])
     parser.add_argument("--export", help="a .npz file to write the trained network to, small: see `pretrained`")
+    parser.add_argument("--deterministic", action="store_true", help="the same bits each time, on this machine")
     parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
     Recipe.add_arguments(parser)
     given = parser.parse_args(arguments)
@@ -179,9 +183,9 @@ def main(arguments=None):
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
         record = run(
             dataset, recipe, precision=given.precision, checkpoint=given.checkpoint,
-            score_test=not given.no_test, export_to=given.export,
+            score_test=not given.no_test, export_to=given.export, deterministic=given.deterministic,
         )  # fmt: skip
-    except (ValueError, RunStopped) as error:  # a SiftFlowError is a ValueError
+    except (ValueError, RunStopped, hardware.NotDeterministic) as error:  # a SiftFlowError is a ValueError
         parser.exit(1, f"{error}\n")
     typed = sys.argv[1:] if arguments is None else arguments
     record = {"command": recipe.command(["-m", "helpers.training"], typed), **record}

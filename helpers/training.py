@@ -9,6 +9,7 @@ import dataclasses
 import sys
 import zlib
 
+import keras
 from keras import ops
 
 from helpers.engine.building import build_optimizer
@@ -19,6 +20,9 @@ from helpers.engine.pixels import check_labels
 def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=None, recipe=None):
     """`model.fit`, which keeps what was learned, however it ends.
 
+    A model compiled with ``jit_compile=True`` is trained many steps a call, if `train` is a `pipeline.Feed`: that is
+    for one GPU, see `helpers.engine.device_loop`.
+
     Interrupted (the stop button, Ctrl-C), it returns with the weights and curves of that moment. When the loss turns
     NaN it stops, goes back to the weights of the last epoch's end, and says what to look at. With a `checkpoint`, a run
     that ended early, even with its process, goes on when it is started again, and ends as it would have; one that is
@@ -26,8 +30,8 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
 
     Args:
         model: a compiled Keras model from images (batch, row, col, RGB) to logits (batch, row, col, class).
-        train: batches as `helpers.pipeline` makes them, one stream over all epochs; or a function that makes the stream
-            from an epoch on, ``train(first_epoch)``, which going on from a checkpoint needs.
+        train: a `helpers.pipeline.Feed`, or any function that makes a stream of batches from an epoch on,
+            ``train(first_epoch)``; or one such stream over all epochs, with which no run can go on from a checkpoint.
         validation: batches, the same at each epoch's end.
         epochs: how many there are in all.
         steps: batches in an epoch of `train`.
@@ -58,19 +62,26 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
         print(f"Going on after epoch {first_epoch} of {epochs}, from {checkpoint}.")
     guard = NaNGuard()
     keep = [Checkpoint(checkpoint, history, identity, callbacks, guard)] if checkpoint else []
-    stream = train(first_epoch) if callable(train) else train
     build_optimizer(model)
+    same = {
+        "epochs": epochs,
+        "callbacks": [guard, Log(history, guard), *callbacks, *keep],
+        "verbose": _verbosity(callbacks),
+    }
     try:
-        model.fit(
-            _with_checked_labels(stream, model.output_shape[-1]),
-            validation_data=_with_checked_labels(validation, model.output_shape[-1]),
-            epochs=epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=steps,
-            shuffle=False,  # the stream is in its order already
-            callbacks=[guard, Log(history, guard), *callbacks, *keep],
-            verbose=_verbosity(callbacks),
-        )
+        if model.jit_compile and hasattr(train, "crops") and keras.backend.backend() == "tensorflow":
+            from helpers.engine import device_loop  # here, so that other backends can do without TensorFlow
+
+            device_loop.fit(model, train, validation, steps=steps, first_epoch=first_epoch, **same)
+        else:
+            model.fit(
+                _with_checked_labels(train(first_epoch) if callable(train) else train, model.output_shape[-1]),
+                validation_data=_with_checked_labels(validation, model.output_shape[-1]),
+                initial_epoch=first_epoch,
+                steps_per_epoch=steps,
+                shuffle=False,  # the stream is in its order already
+                **same,
+            )
     except KeyboardInterrupt:
         for callback in callbacks:
             callback.on_train_end()

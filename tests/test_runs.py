@@ -14,6 +14,7 @@ from helpers import metrics, predict, runs, siftflow
 from helpers.engine import callbacks
 from helpers.fetch import layout
 from helpers.recipe import Recipe
+from support.processes import python
 from support.small_data import write_set
 from support.small_runs import (
     RANDOM,
@@ -64,6 +65,7 @@ def test_an_exported_network_that_is_missing_or_damaged_is_named(tmp_path):
 
 
 TINY = ["--size", "16", "--filters", "2", "--depth", "1", "--batch", "4", "--precision", "float32"]
+PRECISION = TINY[-2:]
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,51 @@ def test_a_network_that_cannot_be_exported_leaves_the_record(data, again, tmp_pa
     runs.main([*again, "--out", str(out), "--export", str(exported)])
     assert f"could not be written to {exported}" in capsys.readouterr().out
     assert json.loads(out.read_text())["test"]["pixel_accuracy"] > 0
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "XLA"])
+def test_deterministic_runs_end_with_the_same_bits_also_when_one_was_killed(data, tmp_path, jit_compile):
+    """In a process of its own: TensorFlow stays deterministic to its end."""
+    python(
+        """
+import dataclasses, sys
+import keras
+from helpers import runs
+from helpers.engine import callbacks, hardware
+from helpers.siftflow import layout
+from pathlib import Path
+folder, jit_compile, arguments = Path(sys.argv[1]), sys.argv[2] == "True", sys.argv[3:]
+layout.data_folder = lambda: Path(arguments[1]).parent / "data"
+choose = hardware.choose_profile
+hardware.choose_profile = lambda *a, **k: dataclasses.replace(choose(*a, **k), jit_compile=jit_compile)
+log = callbacks.Log.on_epoch_end
+def dying(self, epoch, logs=None):
+    log(self, epoch, logs)
+    if epoch == 1:
+        self.model.stop_training = True
+def command(name, *more):
+    keras.utils.clear_session()
+    out = ["--out", f"{folder}/{name}.json", "--export", f"{folder}/{name}.npz"]
+    runs.main([*arguments, "--deterministic", *out, *more])
+command("a")
+command("b")
+callbacks.Log.on_epoch_end = dying
+try:
+    command("c", "--checkpoint", f"{folder}/c.keras")
+    sys.exit("not stopped")
+except SystemExit as stopped:
+    assert stopped.code == 1
+callbacks.Log.on_epoch_end = log
+command("c", "--checkpoint", f"{folder}/c.keras")
+""",
+        tmp_path, jit_compile, "--data", data, "--epochs", "3", *[word for word in TINY if word not in PRECISION],
+    )  # fmt: skip
+    records = [json.loads((tmp_path / f"{name}.json").read_text()) for name in "abc"]
+    networks = [np.load(tmp_path / f"{name}.npz") for name in "abc"]
+    for record, network in zip(records[1:], networks[1:], strict=True):
+        assert record["validation"] == records[0]["validation"] and record["confusion"] == records[0]["confusion"]
+        assert all(np.array_equal(network[name], networks[0][name]) for name in network.files if name != "about")
+    assert records[0]["profile"]["precision"] == "float32"
 
 
 def test_after_nan_it_does_not_say_to_run_the_same_again(data, tmp_path, capsys):

@@ -88,16 +88,16 @@ class Experiment(Recipe):
         if self.average:
             config |= {"use_ema": True, "ema_momentum": self.average}
         if self.step == "adamw":
-            del config["momentum"]
+            del config["momentum"], config["products"]
         optimizer = {"muon": Muon, "adamw": keras.optimizers.AdamW}[self.step].from_config(config)
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer
 
-    def batches(self, images, labels, first_epoch=0):
-        """The recipe's stream, with warped images and jittered colours where they are asked for."""
-        stream = super().batches(images, labels, first_epoch)
+    def feed(self, images, labels):
+        """The recipe's feed; where images are warped or colours jittered, as a function that makes the stream."""
+        feed = super().feed(images, labels)
         if not (self.colour or self.stretch or self.turn):
-            return stream
+            return feed
 
         def changed(place, batch):
             seed = [~self.seed, place]  # ~seed: other numbers than those of the crops
@@ -107,7 +107,10 @@ class Experiment(Recipe):
                 batch = recoloured(batch[0], self.colour, seed), batch[1]
             return batch
 
-        return stream.enumerate(first_epoch * (len(images) // self.batch)).map(changed)
+        def stream(first_epoch=0):
+            return feed(first_epoch).enumerate(first_epoch * (len(images) // self.batch)).map(changed)
+
+        return stream
 
     def network(self, n_classes):
         """The network of `helpers.unet`, rebuilt with the settings above."""

@@ -114,7 +114,7 @@ def train(strategy, chief, recipe, run, training_set, validation_set, checkpoint
     yield done, watch and watch.model, history
     if done == recipe.epochs:
         return
-    step, batches = training_step(strategy, model, recipe), iter(recipe.batches(images, labels, done))
+    step, batches = training_step(strategy, model, recipe), iter(recipe.feed(images, labels)(done))
     for epoch in range(done + 1, recipe.epochs + 1):
         start = time.perf_counter()
         loss = np.mean([float(step(next(batches))) for _ in range(steps)])

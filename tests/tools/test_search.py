@@ -152,14 +152,14 @@ def test_other_optimizers_and_losses():
 def test_colours_change_image_by_image_and_labels_do_not(data):  # noqa: F811
     images, labels = siftflow.SiftFlow(data).load("train")
     trial = search.Experiment(size=16, batch=4, epochs=3, colour=0.5)
-    plain = [(x.numpy(), y.numpy()) for x, y in dataclasses.replace(trial, colour=0.0).batches(images, labels)]
-    other = [(x.numpy(), y.numpy()) for x, y in trial.batches(images, labels)]
+    plain = [(x.numpy(), y.numpy()) for x, y in dataclasses.replace(trial, colour=0.0).feed(images, labels)()]
+    other = [(x.numpy(), y.numpy()) for x, y in trial.feed(images, labels)()]
     assert len(plain) == len(other) and all(np.array_equal(y, z) for (_, y), (_, z) in zip(plain, other, strict=True))
     for (x, _), (changed, _) in zip(plain, other, strict=True):
         assert changed.dtype == np.float32 and changed.min() >= 0 and changed.max() <= 255
         ratio = changed.mean(axis=(1, 2)) / x.mean(axis=(1, 2))  # (image, channel)
         assert np.ptp(ratio, axis=1).min() > 1e-3 and np.ptp(ratio.mean(axis=1)) > 0.02
-    later = [(x.numpy(), y.numpy()) for x, y in trial.batches(images, labels, first_epoch=1)]
+    later = [(x.numpy(), y.numpy()) for x, y in trial.feed(images, labels)(1)]
     assert all(np.array_equal(x, z) for (x, _), (z, _) in zip(other[len(other) // 3 :], later, strict=True))
 
 
@@ -173,15 +173,15 @@ def test_images_and_labels_are_warped_alike(data):  # noqa: F811
     labels = np.kron(np.random.RandomState(0).randint(0, 4, (8, 4, 4)), np.ones((8, 8), int)).astype("uint8")
     images = np.repeat(60 * labels[..., None], 3, axis=-1)
     trial = search.Experiment(size=32, batch=4, epochs=2, scale=1.0, light=0.0, stretch=0.4, turn=20.0)
-    batches = [(x.numpy(), y.numpy()) for x, y in trial.batches(images, labels)]
+    batches = [(x.numpy(), y.numpy()) for x, y in trial.feed(images, labels)()]
     for x, y in batches:
         assert x.dtype == np.float32 and y.dtype == np.int32 and set(np.unique(y)) <= {0, 1, 2, 3}
         low, high = (f(60.0 * y[..., None], (1, 3, 3, 1)) for f in (ndimage.minimum_filter, ndimage.maximum_filter))
         assert ((low - 1e-3 <= x) & (x <= high + 1e-3)).all() and np.mean(low == high) > 0.5
-    still = [y.numpy() for _, y in dataclasses.replace(trial, stretch=0.0, turn=0.0).batches(images, labels)]
+    still = [y.numpy() for _, y in dataclasses.replace(trial, stretch=0.0, turn=0.0).feed(images, labels)()]
     moved = [np.mean(y != z, axis=(1, 2)) for (_, y), z in zip(batches, still, strict=True)]
     assert np.min(moved) > 0.01 and np.ptp(moved) > 0.05  # image by image
-    later = [(x.numpy(), y.numpy()) for x, y in trial.batches(images, labels, first_epoch=1)]
+    later = [(x.numpy(), y.numpy()) for x, y in trial.feed(images, labels)(1)]
     assert all(np.array_equal(x, z) for (x, _), (z, _) in zip(batches[len(batches) // 2 :], later, strict=True))
 
 
