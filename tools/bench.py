@@ -1,6 +1,7 @@
 """Times what the notebooks compute against what Keras has for the same, and says whether the targets are met.
 
 python tools/bench.py [--size 256] [--repeats 15] [losses] [confusion] [training]
+python tools/bench.py gpu [options of tools/bench_gpu.py]
 
 The contenders of a section take turns, so that whatever else the machine does hits all alike. Each time is the median
 over the turns; each ratio is to the section's first line. Exits with 1 if a target is missed.
@@ -162,6 +163,11 @@ def lines(section, measured):
 
 def main(arguments=None, sections=SECTIONS):
     """The command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["gpu"]:
+        import bench_gpu
+
+        return bench_gpu.main(arguments[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(sections)}; default: all")
     parser.add_argument("--size", type=int, default=256, help="rows and columns of an image (default: %(default)s)")

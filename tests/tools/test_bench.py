@@ -1,6 +1,7 @@
 """tools/bench.py: what it times, the targets it keeps to, and that a missed one is said and ends with 1."""
 
 import functools
+import importlib.util
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import bench
+import bench_gpu
 import bench_training
 from helpers import pipeline, scenes
 from helpers.recipe import Recipe
@@ -120,3 +122,57 @@ def test_a_report_of_a_tiny_network(tmp_path, monkeypatch):
     assert any("images/s" in line and "GFLOP/s" in line for line in lines)
     assert any("its batches come" in line for line in lines)
     assert any("live view" in line and "scores" in line for line in lines)
+
+
+# ---- the section "gpu" ----------------------------------------------------------------------------------------------
+
+
+TINY = ["--size", "32", "--filters", "4", "--depth", "1", "--batch", "2", "--steps", "18"]
+
+
+@pytest.mark.slow
+def test_the_gpu_table_of_a_tiny_network(capsys, monkeypatch):
+    """On a CPU, where nothing is judged; each row comes out of a process of its own."""
+    monkeypatch.setattr(bench_gpu, "OURS", {"this U-Net": {}, "  with AdamW in Muon's place": {"optimizer": "adamw"}})
+    assert bench.main(["gpu", *TINY]) == 0
+    said = capsys.readouterr().out
+    assert "failed" not in said and ": met" not in said and ": missed" not in said
+    peers = [bench_gpu.JAX] + [bench_gpu.TORCH, bench_gpu.GRAPHS] * bool(importlib.util.find_spec("torch"))
+    for name in (*bench_gpu.OURS, *peers):
+        (row,) = [line for line in said.splitlines() if line.startswith(f"  {name:30}")]
+        milliseconds, rate, first = map(float, row[32:].split()[:3])
+        assert first > milliseconds / 1000 > 0 and rate == pytest.approx(2000 / milliseconds, rel=0.1)
+    for words in ("TFLOP/s", "images/s", "the first step after", "Muon takes", "GB of host memory", "No GPU"):
+        assert words in said
+
+
+GOOD = {"ms": 10.0, "first": 20.0, "host_gb": 4.0, "card_gb": 3.0, "weights": 7, "gpu": True, "device": "Some GPU",
+        "work": 1e12, "rate": 5e14, "feed": 2000.0}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "missed"),
+    [
+        ({}, None),
+        ({name: {"ms": 13.0} for name in bench_gpu.OURS}, "1.08 times PyTorch's step"),
+        ({"this U-Net": {"first": 31.0}}, "the first step"),
+        ({"this U-Net": {"host_gb": 5.1}}, "GB of host memory"),
+        ({"this U-Net": {"card_gb": 4.1}}, "GB of the card's"),
+        ({"  in float16": {"ms": 11.5}}, "float16 takes 1.15 times"),
+        ({"  with AdamW in Muon's place": {"ms": 8.5}}, "Muon takes 15%"),
+        ({bench_gpu.JAX: {"failed": "no memory"}}, None),
+    ],
+)
+def test_on_a_gpu_a_missed_target_ends_with_1(monkeypatch, capsys, changes, missed):
+    measured = dict.fromkeys([*bench_gpu.OURS, bench_gpu.JAX], GOOD) | {bench_gpu.TORCH: GOOD | {"ms": 12.0}}
+    monkeypatch.setattr(bench_gpu, "rows", lambda work: [(n, m | changes.get(n, {})) for n, m in measured.items()])
+    assert bench_gpu.main([]) == bool(missed)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if ": missed" in line] == [line for line in lines if missed and missed in line]
+    assert any(line.startswith("  Some GPU") for line in lines)
+
+
+def test_a_row_that_fails_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(bench_gpu, "rows", lambda work: [("this U-Net", bench_gpu.in_a_process(["-c", "1 / 0"]))])
+    assert bench_gpu.main([]) == 1
+    assert "failed: ZeroDivisionError" in capsys.readouterr().out
