@@ -110,14 +110,13 @@ class Feed:
         Returns:
             A `tf.data.Dataset` of images float32 (batch, size, size, RGB), 0-255, and labels int32 (batch, size, size).
         """
-        import tensorflow as tf
-
         images, labels = self._tensors
-        stream = self.crops(first_epoch).map(
-            lambda crop: augmented(images, labels, crop, self.size),
-            num_parallel_calls=tf.data.AUTOTUNE, deterministic=True,
-        )  # fmt: skip
+        stream = self._stream(first_epoch, lambda crop: augmented(images, labels, crop, self.size))
         return stream.batch(self.batch, drop_remainder=True).prefetch(2)
+
+    def crops(self, first_epoch=0):
+        """Says how each image of the same stream is changed: a `tf.data.Dataset` of `Crop`s."""
+        return self._stream(first_epoch, lambda crop: crop)
 
     @functools.cached_property
     def _tensors(self):
@@ -127,8 +126,8 @@ class Feed:
         with tf.device("CPU"):
             return tf.constant(self.images), tf.constant(self.labels)
 
-    def crops(self, first_epoch=0):
-        """Draws how each image of the stream is changed: a `tf.data.Dataset` of `Crop`s."""
+    def _stream(self, first_epoch, make):
+        """Draws a `Crop` for every place in the stream from an epoch on, and maps it by `make`."""
         import tensorflow as tf
 
         n, rows = len(self.images), self.images.shape[1]
@@ -144,7 +143,7 @@ class Feed:
             top = tf.cast(draw[1] * tf.cast(rows - side + 1, tf.float32), tf.int32)
             left = tf.cast(draw[2] * tf.cast(rows - side + 1, tf.float32), tf.int32)
             contrast, brightness = 1 + self.light * (2 * draw[4] - 1), self.light / 2 * 255 * (2 * draw[5] - 1)
-            return Crop(i, top, left, side, draw[3] < 0.5, contrast, brightness)
+            return make(Crop(i, top, left, side, draw[3] < 0.5, contrast, brightness))
 
         stream = tf.data.Dataset.from_tensor_slices((np.ravel(order).astype("int32"), place))
         return stream.map(drawn, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -1,5 +1,7 @@
 """The section "training" of tools/bench.py: what a training step costs, where it goes, and what it is fed by."""
 
+import contextlib
+import io
 import itertools
 import statistics
 import tempfile
@@ -154,15 +156,16 @@ def view_share(model, images, labels, x, y):
     view.set_params({"epochs": 1, "steps": 10**4})
     events = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_epoch_end")
     begin, epoch_begins, batch_ends, epoch_ends = (timed(getattr(view, name)) for name in events)
-    begin()
-    first = spent[0]
-    start, step = time.perf_counter(), 0
-    epoch_begins(0)
-    while time.perf_counter() - start < LOOK:
-        loss = model.train_on_batch(x, y)
-        batch_ends(step, {"loss": float(np.ravel(loss)[0])})
-        step += 1
-    epoch_ends(0, {})
+    with contextlib.redirect_stdout(io.StringIO()):  # outside a notebook a picture is a line of text
+        begin()
+        first = spent[0]
+        start, step = time.perf_counter(), 0
+        epoch_begins(0)
+        while time.perf_counter() - start < LOOK:
+            loss = model.train_on_batch(x, y)
+            batch_ends(step, {"loss": float(np.ravel(loss)[0])})
+            step += 1
+        epoch_ends(0, {})
     return sum(spent[1:]) / (time.perf_counter() - start), first
 
 

@@ -60,7 +60,7 @@ class View(keras.callbacks.Callback):
         self.epochs = {name: list(kept.get(name, [])) for name in SHOWN}
         so_far, self.training_seconds, self.seen = kept.get("so_far", (0.0, 0.0, 0))
         self.started, self.epoch = time.perf_counter() - so_far, len(self.epochs["loss"])
-        self.handle, self.next_draw, self.finished = None, 0.0, False
+        self.handle, self.drawn, self.next_draw, self.finished = None, False, 0.0, False
         self._draw()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -117,8 +117,8 @@ class View(keras.callbacks.Callback):
         start = time.perf_counter()
         # Only the last picture stays in the notebook, so only that is made small.
         picture = draw.picture(draw.png(self.figure(), crop=False, small=self.finished), self.headline())
-        first = self.handle is None
-        if first:
+        first, self.drawn = not self.drawn, True
+        if self.handle is None:  # outside IPython it stays so
             self.handle = display(picture, display_id=True)
         else:
             self.handle.update(picture)
