@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from helpers import metrics, runs
-from helpers.recipe import Recipe
+from helpers.recipe import FULL_SIZE, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-RECORD = runs.recorded("siftflow_cpu.json")
+RECORD, GPU = runs.recorded("siftflow_cpu.json"), runs.recorded("siftflow_gpu.json")
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
 
 
@@ -32,9 +32,10 @@ def rows(name):
     return [[re.sub(r"[*%`]", "", cell).strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_the_scores_are_those_of_the_confusion_matrix():
-    matrix = np.array(RECORD["confusion"])
-    assert metrics.scores(matrix) == pytest.approx(RECORD["test"])
+@pytest.mark.parametrize("record", [RECORD, GPU], ids=["CPU", "GPU"])
+def test_the_scores_are_those_of_the_confusion_matrix(record):
+    matrix = np.array(record["confusion"])
+    assert metrics.scores(matrix) == pytest.approx(record["test"])
     assert matrix.sum() == pytest.approx(200 * 256 * 256 * (1 - 0.0668), rel=1e-3)  # 6.68 % of the test pixels are void
 
 
@@ -46,22 +47,33 @@ def test_it_reaches_what_it_is_for():
     assert RECORD["exported"]["test"] == pytest.approx(RECORD["test"], abs=0.001)
 
 
-def test_its_command_says_what_the_record_says():
+@pytest.mark.parametrize("record", [RECORD, GPU], ids=["CPU", "GPU"])
+def test_its_command_says_what_the_record_says(record):
     parser = argparse.ArgumentParser()
     Recipe.add_arguments(parser)
-    words = shlex.split(RECORD["command"])
+    words = shlex.split(record["command"])
     recipe, _ = parser.parse_known_args(words)
-    assert vars(recipe) == RECORD["recipe"]
-    assert all("--" + name.replace("_", "-") in words for name in RECORD["recipe"])
+    assert vars(recipe) == record["recipe"]
+    assert all("--" + name.replace("_", "-") in words for name in record["recipe"])
+
+
+def test_the_gpu_run_is_that_of_the_full_size_recipe():
+    assert Recipe(**GPU["recipe"]) == FULL_SIZE
 
 
 @pytest.mark.parametrize(
-    ("page", "begins"), [("README.md", "this U-Net"), ("results/README.md", "[siftflow_cpu.json]")]
+    ("page", "begins", "record"),
+    [
+        ("README.md", "this U-Net", RECORD),
+        ("README.md", "a larger one", GPU),
+        ("results/README.md", "[siftflow_cpu.json]", RECORD),
+        ("results/README.md", "[siftflow_gpu.json]", GPU),
+    ],
 )
-def test_the_pages_publish_it(page, begins):
+def test_the_pages_publish_it(page, begins, record):
     (row,) = [cells for cells in rows(page) if cells[0].startswith(begins)]
-    assert row[-4:] == percent(RECORD["test"])
-    assert f"{RECORD['minutes']:.0f}" in " ".join(row[:-4])
+    assert row[-4:] == percent(record["test"])
+    assert f"{record['minutes']:.0f}" in " ".join(row[:-4])
 
 
 def test_the_table_of_experiments_is_that_of_the_log():

@@ -1,6 +1,6 @@
 """Times what the notebooks compute against what Keras has for the same, and says whether the targets are met.
 
-python tools/bench.py [--size 256] [--repeats 15] [losses] [confusion] [training]
+python tools/bench.py [--size 256] [--repeats 15] [losses] [confusion] [muon] [training]
 python tools/bench.py gpu [options of tools/bench_gpu.py]
 
 The contenders of a section take turns, so that whatever else the machine does hits all alike. Each time is the median
@@ -129,7 +129,33 @@ def training(size):
     yield from bench_training.sections(Section, Recipe().size)
 
 
-SECTIONS = {"losses": losses, "confusion": confusion, "training": training}
+def muon(size):
+    """The directions of one step of the recipe's kernels, whatever `size`."""
+    import numpy as np
+    import tensorflow as tf
+
+    from helpers.engine.muon import kernels_of, orthogonalized, orthogonalized_together
+    from helpers.recipe import Recipe
+
+    random, kernels = np.random.RandomState(0), kernels_of(Recipe().network(CLASSES).trainable_variables)
+    matrices = [tf.constant(random.normal(size=(np.prod(k.shape[:-1]), k.shape[-1])), "float32") for k in kernels]
+
+    def run_of(directions):
+        graph = tf.function(directions)
+        return lambda: [direction.numpy() for direction in graph()]
+
+    yield Section(
+        f"Muon's directions of {len(kernels)} kernels",
+        {
+            "the gradient multiplied in each turn": run_of(lambda: [orthogonalized_together([m])[0] for m in matrices]),
+            "the small factors first, as on a CPU": run_of(lambda: [orthogonalized(m) for m in matrices]),
+            "stacks of kernels, as on a GPU": run_of(lambda: orthogonalized_together(matrices)),
+        },
+        {"the small factors first, as on a CPU": 0.75},
+    )
+
+
+SECTIONS = {"losses": losses, "confusion": confusion, "muon": muon, "training": training}
 
 
 def medians(contenders, repeats):

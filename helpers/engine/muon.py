@@ -75,6 +75,11 @@ class Muon(keras.optimizers.AdamW):
         return {**super().get_config(), "momentum": self.momentum, "products": self.products}
 
 
+def kernels_of(variables):
+    """Those that step by Muon."""
+    return [variable for variable in variables if _is_kernel(variable)]
+
+
 def _is_kernel(variable):
     """Whether it is a kernel of Conv2D or Conv2DTranspose over more than one pixel. A depthwise one is no matrix."""
     shape = variable.shape

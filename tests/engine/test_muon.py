@@ -74,7 +74,7 @@ def products_of_a_step(products):
     gradients = [tf.TensorSpec(variable.shape, "float32") for variable in network.trainable_variables]
     step = tf.function(lambda *each: optimizer.apply(each, network.trainable_variables))
     graph = step.get_concrete_function(*gradients).graph
-    kernels = [variable for variable in network.trainable_variables if muon._is_kernel(variable)]
+    kernels = muon.kernels_of(network.trainable_variables)
     return sum(op.type in ("MatMul", "BatchMatMulV2") for op in graph.get_operations()), len(kernels)
 
 
