@@ -14,6 +14,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -249,7 +250,9 @@ def main(arguments):
         print(f"  {sentence}{(': met' if met else ': missed') if judged else ''}")
         all_met = all_met and (met or not judged)
     if not ours["gpu"]:
-        print("No GPU: the figures are this machine's, and nothing is judged.")
+        print("TensorFlow finds no GPU: the figures are this machine's, and nothing is judged.")
+        if shutil.which("nvidia-smi"):
+            print(f"There seems to be one: {sys.executable} -m pip install 'tensorflow[and-cuda]'")
         return 0
     print("Every target met." if all_met else "A target was missed.")
     return 0 if all_met else 1

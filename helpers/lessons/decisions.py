@@ -5,81 +5,85 @@ from matplotlib.patches import FancyBboxPatch
 
 from helpers.viz.style import PALE_BLUE, PALE_GREEN, PALE_YELLOW
 
-_CHART = (
+_QUESTIONS = (
     (
-        "initial loss is not ln C",
-        "the loss of a perfect answer;\nwhat reaches the first convolution",
-        "logits taken for probabilities; input range;\nunnormalised features; another class list",
+        "Is the loss a number?\nnp.isfinite of images, weights, outputs, loss",
+        "a division 0/0, or log 0 (a picture that is all void) · a label outside the classes, on a GPU\n"
+        "a rate too high · float16 without a loss scale",
     ),
     (
-        "loss flat, masks never change",
-        "how far does one step move\na weight, as a share of it?",
-        "below 1e-5: a rate too small for this optimizer\n1e-3 to 1e-1: look further down",
+        "Is the first loss ln C?\n(of a cross-entropy without class weights)",
+        "above: logits taken for probabilities, or the other way round · the input's range\n"
+        "frozen batch normalisation without its statistics · another number of classes",
     ),
     (
-        "flat at every rate",
-        "overfit one batch,\nAdam 1e-2 to 1e-4",
-        "cannot: unnormalised features, no gradient\ncan: your optimizer; try its paper's rate",
+        "Is a perfect answer's loss 0, and a wrong\none's far above? Leave out each class in turn",
+        "above 0: softmax twice · void counts · a Dice over absent classes\n"
+        "a class costs nothing: it is ignored, or drowned in a Dice over all classes at once",
     ),
     (
-        "training improves,\nvalidation stays bad",
-        "one training batch: its loss with\ntraining=True and with training=False",
-        "far apart: moving statistics (momentum, frozen)\nalike: overfitting; more data, augmentation",
+        "Are the labels right? np.unique(labels),\nand a label drawn over its image",
+        "counted from 1, or void is a class · another order of classes · pictures and labels paired wrongly\n"
+        "thin seams of a class that lies between two others by number: resized bilinearly",
     ),
     (
-        "loss stops far above 0, or is\nsmall and the masks are useless",
-        "the loss of a perfect\nand of an undecided answer",
-        "not 0: double softmax, void, absent classes\nboth small: a loss that cannot tell",
+        "Does a patch of the image move the output\nthere, and hardly elsewhere?",
+        "reshape where a permute belongs: notebook 02",
     ),
     (
-        "one class everywhere",
-        "classes given, epoch by epoch;\nthe cost of missing the rarest class",
-        "from the start: imbalance, a Dice over all at once,\nlagging statistics; suddenly: a wild step, NaN",
+        "Does it learn one batch by heart?\n40 steps, Adam 1e-2 to 1e-4",
+        "a gradient does not reach every layer: frozen, cut off, dead · features far too large or small",
     ),
     (
-        "right shapes, wrong names",
-        "np.unique(labels), the class list,\na label beside its image",
-        "labels from 1, void as a class,\nanother order of classes",
+        "Do your own optimizer's steps fit? One step,\nas a share of the weights' size",
+        "below 1e-5: far too small for this optimizer · 1e-5 to 1e-3: slow, so try ten times the rate\n"
+        "1e-3 to 1e-1: as it should be · above: it may jump into one class, and stay there",
     ),
     (
-        "patchy masks, seams",
-        "change one patch of the image; count seams\nnumbered between the classes beside them",
-        "moves elsewhere: reshape for permute\nmany between: labels resized bilinearly",
+        "On one batch: the same loss with\ntraining=True and training=False?",
+        "moving statistics that lag behind: a large momentum and few steps · or that were lost",
     ),
     (
-        "NaN",
-        "np.isfinite: images, weights, outputs,\nloss, in this order",
-        "0/0 or log 0; label 255 on a GPU;\na rate too high; float16",
+        "Does a perfect prediction score 1,\nand a wrong one 0?",
+        "the score counts void · takes logits for classes, or one-hot for numbers · averages absent classes",
     ),
-    (
-        "accuracy and masks disagree",
-        "the score of a perfect\nand of a wrong answer",
-        "not 1 and 0: void counted, one-hot or logits\ntaken for something else",
-    ),
-)  # what you see, what to measure, what that tells
+)  # a question with its measurement, and what a "no" tells
+_AT_THE_END = "Then it learns. What is missing? Print the classes given, epoch by epoch."
+_THE_REST = (
+    "training far better than validation: overfitting; more pictures, augmentation, fewer epochs\n"
+    "a rare class missing: class weights, or a Dice class by class (notebooks 03 and 04) · else: train longer"
+)
 
 
 def chart():
-    """Draws one page, for A4 landscape: from what you see, to what to measure, to what that tells."""
-    figure = plt.figure(figsize=(10.5, 7.2))
+    """Draws one page, for A4 landscape: questions to go down at "yes"; at "no" the causes are to the right."""
+    figure = plt.figure(figsize=(11.5, 7.6))
     axis = figure.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(-0.5, 100.5), ylim=(-len(_CHART) - 0.05, 1.55))
+    n = len(_QUESTIONS)
+    axis.set(xlim=(-0.5, 100.5), ylim=(-n - 0.6, 0.95))
     axis.axis("off")
-    columns = ((0, 26, PALE_BLUE, "you see"), (31.5, 29, PALE_YELLOW, "measure"), (66, 34, PALE_GREEN, "it tells"))
-    axis.text(
-        50, 1.3, "Before anything else: print the initial loss (ln C), overfit one batch, run preflight.",
-        ha="center", va="center", fontsize=11.5, weight="bold",
-    )  # fmt: skip
-    for x, width, _, title in columns:
-        axis.text(x + width / 2, 0.6, title, ha="center", va="center", fontsize=12, style="italic")
-    for i, texts in enumerate(_CHART):
-        for (x, width, colour, _), text in zip(columns, texts, strict=True):
-            box = FancyBboxPatch(
-                (x, -i - 0.62), width, 0.8, boxstyle="round,pad=0,rounding_size=0.8", mutation_aspect=0.1,
-                facecolor=colour, edgecolor="0.45", linewidth=0.8,
-            )  # fmt: skip
-            axis.add_patch(box)
-            axis.text(x + width / 2, -i - 0.22, text, ha="center", va="center", fontsize=9, linespacing=1.15)
-        for x in (26.3, 60.8):
-            axis.annotate("", (x + 4.9, -i - 0.22), (x, -i - 0.22), arrowprops={"arrowstyle": "-|>", "color": "0.25"})
+    axis.text(18, 0.65, "ask, in this order", ha="center", fontsize=12, style="italic")
+    axis.text(70.5, 0.65, "the cause is one of these", ha="center", fontsize=12, style="italic")
+
+    def box(x, y, width, colour, text, **options):
+        shape = FancyBboxPatch(
+            (x, y - 0.34), width, 0.68, boxstyle="round,pad=0,rounding_size=0.8", mutation_aspect=0.1,
+            facecolor=colour, edgecolor="0.45", linewidth=0.8,
+        )  # fmt: skip
+        axis.add_patch(shape)
+        axis.text(x + width / 2, y, text, ha="center", va="center", fontsize=9, linespacing=1.25, **options)
+
+    def arrow(start, end, text, at):
+        axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "0.25"})
+        axis.text(*at, text, ha="center", va="center", fontsize=8.5, weight="bold", color="0.25")
+
+    for i, (question, causes) in enumerate(_QUESTIONS):
+        y = 0.15 - i
+        box(0, y, 36, PALE_BLUE, f"{i + 1}. {question}")
+        box(42, y, 58, PALE_YELLOW, causes)
+        arrow((36.2, y), (41.8, y), "no", (38.7, y + 0.17))
+        arrow((18, y - 0.35), (18, y - 0.65), "yes", (20.2, y - 0.47))
+    box(0, 0.15 - n, 36, PALE_GREEN, _AT_THE_END.replace("? ", "?\n"))
+    box(42, 0.15 - n, 58, PALE_GREEN, _THE_REST)
+    arrow((36.2, 0.15 - n), (41.8, 0.15 - n), "", (0, 0))
     return figure

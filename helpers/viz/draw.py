@@ -124,22 +124,27 @@ def bars(values, title, unit="%", log=False, against=None):
 
     Args:
         values: (class,), in `unit`.
-        against: a second (class,) series, drawn as a diamond on the same scale, as (name, values).
+        against: a second (class,) series, drawn beside it as dots on a logarithmic scale, as (title, values).
     """
     values = np.asarray(values, float)
     order = [c for c in np.argsort(values, kind="stable") if np.isfinite(values[c])]
-    figure, axis = plt.subplots(figsize=(7.5, 0.21 * len(order) + 0.9), layout="constrained")
+    figure, axes = plt.subplots(
+        1, 1 + (against is not None), figsize=(7.5, 0.21 * len(order) + 0.9), sharey=True, squeeze=False,
+        width_ratios=(5, 3)[: 1 + (against is not None)], layout="constrained",
+    )  # fmt: skip
+    axis = axes[0, 0]
     axis.barh(range(len(order)), values[order], color=PALETTE[order] / 255, edgecolor="0.4", linewidth=0.5)
-    if against is not None:
-        name, other = against
-        axis.plot(np.asarray(other)[order], range(len(order)), "D", color="black", markersize=4, label=name)
-        axis.legend(loc="lower right", frameon=False)
     axis.set_yticks(range(len(order)), [CLASS_NAMES[c] for c in order], fontsize=9)
-    axis.set_ylim(-0.6, len(order) - 0.4)
-    axis.set_xscale("log" if log else "linear")
-    axis.set_xlabel(unit)
+    axis.set(ylim=(-0.6, len(order) - 0.4), xscale="log" if log else "linear", xlabel=unit)
     axis.set_title(title, loc="left", fontsize=11)
-    axis.spines[["top", "right"]].set_visible(False)
+    if against is not None:
+        other = np.asarray(against[1], float)[order]
+        axes[0, 1].scatter(other, range(len(order)), color=PALETTE[order] / 255, edgecolor="0.2", zorder=2)
+        axes[0, 1].set(xscale="log", xlabel=f"{unit}, each mark ten times the last")
+        axes[0, 1].set_title(against[0], loc="left", fontsize=11)
+    for axis in axes.flat:
+        axis.grid(axis="y", color="0.92") if against is not None else None
+        axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -161,43 +166,56 @@ def bars_beside(panels):
     return figure
 
 
-def u_shape(model):
+def u_shape(model, image=None, mask=None):
     """Draws the network as its paper does: a block per level, as high as the map is, as wide as it has channels.
 
     Reads the blocks `down0` … `bottom` … `up0` of a model that `helpers.unet` made.
+
+    Args:
+        image, mask: uint8 (row, col, RGB) and (row, col), to stand at both ends as what goes in and what comes out.
     """
     names = [layer.name for layer in model.layers]
     depth = sum(name.startswith("down") and name.endswith("halve") for name in names)
     blocks = [f"down{f}" for f in range(depth)] + ["bottom"] + [f"up{f}" for f in reversed(range(depth))]
     shapes = [model.get_layer(block + "b").output.shape[1:] for block in blocks]
-    figure, axis = plt.subplots(figsize=(9, 4.2), layout="constrained")
-    top, step, middle = shapes[0][0], 1.0, depth
-    for i, (rows_, cols, channels) in enumerate(shapes):
-        height, level = 1.1 * rows_ / top + 0.12, abs(i - middle)
-        x, y = i * step, 1.15 * level * 0.75
-        width = 0.12 + 0.4 * channels / shapes[middle][2]
-        colour = style.BOTTOM if i == middle else style.DOWN if i < middle else style.UP
+    figure, axis = plt.subplots(figsize=(11, 4.6), layout="constrained")
+    lift, last = 0.95, len(shapes) - 1
+    places = [(i, lift * abs(i - depth), 1.1 * shape[0] / shapes[0][0] + 0.12) for i, shape in enumerate(shapes)]
+
+    def arrow(start, end, **style_):
+        axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "0.35", **style_})
+
+    for i, (x, y, height) in enumerate(places):
+        width = 0.12 + 0.4 * shapes[i][2] / shapes[depth][2]
+        colour = style.BOTTOM if i == depth else style.DOWN if i < depth else style.UP
         axis.bar(x, height, width, bottom=y - height / 2, color=colour)
-        axis.text(x, y - height / 2 - 0.1, f"{rows_}×{cols}\n×{channels}", ha="center", va="top", fontsize=9)
-        if i < middle:
-            other = (len(shapes) - 1 - i) * step
-            arrow = {"arrowstyle": "->", "color": "0.5", "linestyle": "--"}
-            axis.annotate("", (other - 0.3, y), (x + 0.3, y), arrowprops=arrow)
-            axis.text((x + other) / 2, y + 0.04, "skip: the sharp map" if i == 0 else "", ha="center", fontsize=9)
-    classes = model.output_shape[-1]
-    end = (len(shapes) - 1) * step
-    last = f"1×1 convolution:\n{classes} logits\nper pixel"
+        axis.text(x, y - height / 2 - 0.08, "{}×{}\n×{}".format(*shapes[i]), ha="center", va="top", fontsize=9)
+        if i < last:  # from one block to the next
+            next_x, next_y, _ = places[i + 1]
+            arrow((x + 0.27, y + (0.12 if i >= depth else -0.12)), (next_x - 0.27, next_y), color=colour)
+        if i < depth:
+            arrow((x + 0.3, y + 0.2), (last - x - 0.3, y + 0.2), linestyle="--", color="0.5")
+    axis.text(
+        last / 2, lift * depth + 0.26, "skip: the sharp map, as it was on the way down", ha="center", fontsize=9.5
+    )
+    axis.text(0.75, 0.05, "down: halve the map,\ndouble the channels", ha="center", color=style.DOWN, fontsize=10)
+    axis.text(last - 0.75, 0.05, "up: double the map,\nrecall the sharp one", ha="center", color=style.UP, fontsize=10)
+
+    top = lift * depth
     stem = model.output_shape[1] // shapes[0][0]
     if stem > 1:
-        last = last.replace("per pixel", f"per {stem}×{stem} patch,\nenlarged {stem}×")
-        axis.text(-0.3, 1.15 * depth * 0.75, f"{stem}×{stem}\npatches", ha="right", va="center", fontsize=9)
-    axis.text(end + 0.35, 1.15 * depth * 0.75, last, va="center", fontsize=9)
-    for x, text, colour in (
-        (0.6, "down: halve the map,\ndouble the channels", style.DOWN),
-        (end - 0.6, "up: back to\nevery pixel", style.UP),
-    ):
-        axis.text(x, 0.1, text, ha="center", color=colour, fontsize=10)
-    axis.set_xlim(-0.7 - 0.3 * (stem > 1), end + 1.5)
-    axis.set_ylim(-0.75, 1.15 * depth * 0.75 + 0.8)
+        axis.text(-0.65, top - 0.85, f"{stem}×{stem} pixels\nbecome one", ha="center", va="center", fontsize=9)
+    rows_, cols, classes = model.output_shape[1:]
+    head = f"1×1 convolution\nand enlarged {stem}×" if stem > 1 else "1×1 convolution"
+    axis.text(last + 1.05, top + 0.1, head, ha="center", va="bottom", fontsize=9)
+    axis.text(last + 1.05, top - 0.1, f"{rows_}×{cols}\n×{classes} logits", ha="center", va="top", fontsize=9)
+    ends = [(-1.45, image, "image", -0.9, -0.27), (last + 2.4, mask, "argmax: a mask", last + 0.27, last + 1.85)]
+    for x, shown, title, start, end in ends:
+        arrow((start, top), (end, top))
+        if shown is not None:
+            picture_ = colours(shown) if np.ndim(shown) == 2 else shown
+            axis.imshow(picture_, extent=(x - 0.5, x + 0.5, top - 0.55, top + 0.55), aspect="auto", zorder=3)
+            axis.text(x, top - 0.62, title, ha="center", va="top", fontsize=9)
+    axis.set(xlim=(-2.05, last + 3.0), ylim=(-0.75, top + 1.0))
     axis.axis("off")
     return figure

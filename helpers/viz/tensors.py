@@ -36,7 +36,7 @@ def maps(panels, mark=None):
             - float (row, col): a number for each pixel;
             - float (row, col, channel): all of a pixel's numbers side by side, darker for larger ones: grey, or with
               "classes" each in its class's colour.
-        mark: (row, col) of a pixel to frame in every panel.
+        mark: (row, col) of a pixel to frame in every panel; or one bool (row, col) array a panel, true where to frame.
 
     Raises:
         ValueError: another rank, NaN, more than 150 numbers, or more classes than there are colours.
@@ -48,8 +48,12 @@ def maps(panels, mark=None):
         1, len(panels), squeeze=False, layout="constrained", width_ratios=widths,
         figsize=(0.45 * sum(widths) + 0.2, 0.45 * height + 0.55),
     )  # fmt: skip
-    for axis, (title, array, classes) in zip(axes[0], panels, strict=True):
-        _draw_map(axis, array, classes, mark)
+    if mark is None:
+        framed = [()] * len(panels)
+    else:
+        framed = [np.argwhere(each) for each in mark] if np.ndim(mark[0]) else [[mark]] * len(panels)
+    for axis, (title, array, classes), places in zip(axes[0], panels, framed, strict=True):
+        _draw_map(axis, array, classes, places)
         axis.set_title(title, fontsize=10, loc="left")
     return figure
 
@@ -77,7 +81,7 @@ def _pixel_width(array):
     return 1.05 if array.ndim == 2 and array.dtype.kind in "iub" else 1.25 if array.ndim == 2 else array.shape[2]
 
 
-def _draw_map(axis, array, classes, mark):
+def _draw_map(axis, array, classes, framed):
     wide, labels = _pixel_width(array), array.ndim == 2 and array.dtype.kind in "iub"
     low, high = float(array.min()), float(array.max())
     strips = array[:, :, None] if array.ndim == 2 else array
@@ -93,9 +97,9 @@ def _draw_map(axis, array, classes, mark):
         draw_number(axis, (c * wide + k * width, r), width, colour, text, 8 if len(text) > 2 else 11)
     for r, c in np.ndindex(array.shape[:2]):
         axis.add_patch(Rectangle((c * wide, r), wide, 1, fill=False, edgecolor="white", linewidth=4, zorder=2))
-    if mark is not None:
-        frame = {"fill": False, "edgecolor": "black", "linewidth": 2.2, "zorder": 3}
-        axis.add_patch(Rectangle((mark[1] * wide + 0.02, mark[0] + 0.02), wide - 0.04, 0.96, **frame))
+    frame = {"fill": False, "edgecolor": "black", "linewidth": 2.2, "zorder": 3}
+    for r, c in framed:
+        axis.add_patch(Rectangle((c * wide + 0.02, r + 0.02), wide - 0.04, 0.96, **frame))
     axis.set_xlim(-0.1, array.shape[1] * wide + 0.1)
     axis.set_ylim(array.shape[0] + 0.1, -0.1)
     axis.set_aspect("equal", anchor="NW")

@@ -63,7 +63,10 @@ def test_rows_and_bars_and_u_shape_draw():
     figure = draw.bars(values, "share", against=("test", values + 1))
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["tree", "building", "sky"]
     assert draw.png(figure).startswith(PNG)
-    figure = draw.u_shape(unet((32, 32, 3), 33, filters=2, depth=2))
+    (shares,) = [axis for axis in figure.axes if axis.get_xscale() == "log"]
+    assert np.allclose(np.sort(shares.collections[0].get_offsets()[:, 0]), [13, 21, 28])
+    figure = draw.u_shape(unet((32, 32, 3), 33, filters=2, depth=2), IMAGES[0], LABELS[0])
+    assert len(figure.axes[0].images) == 2
     texts = " ".join(t.get_text() for t in figure.axes[0].texts)
     assert "32×32\n×2" in texts and "8×8\n×8" in texts and "33 logits" in texts
 

@@ -51,6 +51,13 @@ def test_maps_frame_the_marked_pixel():
         assert frame.get_xy() == pytest.approx((2 * wide, 1), abs=0.05)
 
 
+def test_maps_frame_the_marked_pixels_of_each_panel():
+    marks = [np.zeros((3, 3), bool), np.eye(3, dtype=bool)]
+    figure = tensors.maps([("a", np.zeros((3, 3))), ("b", np.zeros((3, 3)))], mark=marks)
+    frames = [[p for p in axis.patches if p.get_edgecolor()[:3] == (0, 0, 0)] for axis in figure.axes]
+    assert [len(each) for each in frames] == [0, 3] and frames[1][2].get_xy() == pytest.approx((2.5, 2), abs=0.05)
+
+
 def test_maps_of_equal_numbers_do_not_exaggerate():
     """Rounding errors around 1.00 do not look like large differences."""
     (axis,) = tensors.maps([("sums", 1 + 1e-7 * np.arange(4.0).reshape(2, 2))]).axes
