@@ -65,7 +65,7 @@ def _figure(losses, masks, images, labels, steps):
     for (name, values), colour, style in zip(losses.items(), (BLUE, ORANGE, GREEN), ("-", "--", ":"), strict=False):
         axis.plot(np.arange(1, len(values) + 1), curves.smooth(values), style, color=colour, linewidth=2, label=name)
     axis.set(xlim=(0, steps), ylim=(0, None), xlabel="step", ylabel="training loss")
-    curves.tidy(axis, "upper right")
+    curves.tidy(axis, "lower left")
     grid = figure.add_gridspec(
         k, n + 2, left=right, right=0.995, top=1 - 0.35 / height, bottom=0.75 / height, wspace=0.04, hspace=0.04
     )
