@@ -44,7 +44,7 @@ def test_three_pixels_of_one_class(lesson):
 
 
 def test_the_wrong_head_stays_behind(tmp_path):
-    """Claims B4 and B9, at full pace: the posted head stays behind, and channels first, reshaped directly, still more."""
+    """Claims B4 and B9, at full pace: the posted head stays behind, channels first reshaped directly still more."""
     said = running.printed(NAME, tmp_path)["race"]
     pairs = [tuple(map(float, pair)) for pair in re.findall(r"loss ([\d.]+) → ([\d.]+)", said)]
     (_, right), (first, wrong), (start, direct) = pairs

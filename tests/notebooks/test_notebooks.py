@@ -20,7 +20,7 @@ LONGER = {
     "03_weighted_cross_entropy": (45, 1700),  # brings in scores, and the network that 03 to 05 train
     "04_dice_loss": (30, 1350),
     "05_why_it_does_not_learn": (35, 2100),  # two parts, for two sittings
-    "06_unet_on_siftflow": (25, 1300),  # a whole run: data, training, scores, others' scores, a photo of the reader's
+    "06_unet_on_siftflow": (27, 1300),  # a whole run: data, training, scores, others' scores, a photo of the reader's
 }
 
 
@@ -109,6 +109,19 @@ def test_readable(path, nb):
     most_cells, most_words = LONGER.get(path.stem, (25, 1000))
     assert 10 <= len(code(nb)) <= most_cells
     assert 400 <= words <= most_words
+
+
+def test_code_fits_a_laptop(nb):
+    """100 characters are what a page shows without scrolling sideways; the set-up cell is not there to be read."""
+    lines = [line for cell in code(nb) if cell.id != "setup" for line in cell.source.splitlines()]
+    assert not [line for line in lines if len(line) > 100]
+
+
+def test_a_batchs_own_loss_is_meant(nb):
+    """Keras 3.13 returns the mean over all steps since a reset: findings/train_on_batch_was_a_running_mean.sh."""
+    for cell in code(nb):
+        if re.search(r"[=(].*train_on_batch\(", cell.source):
+            assert "reset_metrics()" in cell.source, cell.id
 
 
 # Who runs a notebook to its end with today's packages: at the fast pace; but 05 at full pace, unless the committed one
