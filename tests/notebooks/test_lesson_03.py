@@ -138,7 +138,7 @@ def test_the_suspects(tmp_path):
         name, classes, right, loss = re.fullmatch(r"(.+?)  +largest (.+?) · right (.+?) · loss (.+)", line).groups()
         ends[name] = [(c, int(share)) for c, share in re.findall(r"(\w+) (\d+)%", classes)], right, loss
         assert len(ends[name][0]) == 3
-    assert all(int(r) > 60 for r in re.findall(r"\d+", ends["posted loss, Adam 0.005"][1]))
+    assert all(int(r) > 50 for r in re.findall(r"\d+", ends["posted loss, Adam 0.005"][1]))
     assert all(share == 100 for _, share in ends["the same at Adam 1.0"][0])
     assert len(dict(ends["the same at Adam 1.0"][0])) > 1 and "nature" in dict(
         ends["the same at Adam 1.0"][0]

@@ -56,7 +56,7 @@ VERDICTS = [
     ("05", "p4-why", "0.475 at most", "p4-measure", ["0.475", "0.078", "weaker by 33"]),
     ("05", "p4-why", "lower with every seed",
      "p4-many", ["[0.082 0.071 0.084]", "[0.045 0.034 0.059]", "[0.024 0.023 0.029]"]),
-    ("05", "clue-why", "0.07 to 0.10", "rates", ["0.07 0.07 0.07 0.07 0.10 0.42", "0.04 0.05 0.07 0.21 0.16 0.20"]),
+    ("05", "clue-why", "0.07 to 0.10", "rates", ["0.07 0.07 0.07 0.07 0.10 0.42", "0.04 0.05 0.07 0.21 0.16"]),
     ("05", "p5-why", "the measured factor is 173", "p5-measure", ["172.66"]),
     ("05", "p6-why", "**off by one**", "p6-measure", ["sky     is called 1: 90%"]),
     ("05", "seven-why", "what costs nothing is not learned",
