@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers.classes import VOID
 from helpers.engine.pixels import check_labels
 
 AT_ONCE = 16  # steps a call: the host reads once for them, and the live curve moves that often
@@ -57,6 +56,9 @@ def fit(model, feed, validation, *, epochs, steps, first_epoch=0, callbacks=(), 
         callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in scores.items()})
         if model.stop_training:
             break
+    model.optimizer.finalize_variable_values(
+        model.trainable_weights
+    )  # averaged weights, where the optimizer keeps them
     callbacks.on_train_end()
 
 
@@ -70,14 +72,13 @@ class Program:
             for start in range(0, len(these), 100):  # checked here, since XLA drops the check that the loss makes
                 check_labels(these[start : start + 100], model.output_shape[-1])
         self.images, self.labels = map(_on_device, (feed.images, feed.labels))
-        self.n_validation, whole = len(images), -(-len(images) // feed.batch) * feed.batch
         if (images == images.astype("uint8")).all():  # as photographs that are not resized
             images = images.astype("uint8")
-        images, labels = (
-            np.concatenate([part, np.full((whole - len(part), *part.shape[1:]), fill, part.dtype)])
-            for part, fill in ((images, 0), (labels.astype("uint8"), VOID))
-        )
-        self.validation = [_on_device(part.reshape(-1, feed.batch, *part.shape[1:])) for part in (images, labels)]
+        whole = len(images) // feed.batch * feed.batch
+        parts = images, labels.astype("uint8")
+        self.batches = [_on_device(part[:whole].reshape(-1, feed.batch, *part.shape[1:])) for part in parts]
+        self.rest = [_on_device(part[whole:]) for part in parts]  # which do not fill a batch
+        self.n_validation = len(images)
         _make_metrics(model, labels[:1])
         self._several_steps = tf.function(self._several_steps, jit_compile=True)
         self._whole_validation = tf.function(self._whole_validation, jit_compile=True)
@@ -115,18 +116,21 @@ class Program:
 
     def _whole_validation(self):
         """Scores all validation images: the sum of their losses."""
-        images, labels = self.validation
-        batch = self.feed.batch
 
-        def one(i, total):
-            x, y = tf.cast(images[i], "float32"), tf.cast(labels[i], "int32")
+        def scored(images, labels):
+            x, y = tf.cast(images, "float32"), tf.cast(labels, "int32")
             logits = self.model(x, training=False)
             loss = self.model.compute_loss(x, y, logits, training=False)
             self.model.compute_metrics(x, y, logits)
-            real = tf.minimum(batch, self.n_validation - i * batch)  # the last batch may be filled up with void
-            return i + 1, total + tf.cast(loss, "float32") * tf.cast(real, "float32")
+            return tf.cast(loss, "float32") * len(images)
 
-        return tf.while_loop(lambda i, _: i < len(images), one, (0, 0.0))[1]
+        total = scored(*self.rest) if len(self.rest[0]) else tf.constant(0.0)
+        images, labels = self.batches
+        if not len(images):
+            return total
+        return tf.while_loop(
+            lambda i, _: i < len(images), lambda i, sum_: (i + 1, sum_ + scored(images[i], labels[i])), (0, total)
+        )[1]
 
 
 def _on_device(values):

@@ -72,7 +72,7 @@ def test_what_crosses_the_bus_is_small_and_what_lies_there_are_bytes():
     build_optimizer(model)
     program = device_loop.Program(model, feed(1), validation())
     assert program.images.dtype == program.labels.dtype == "uint8"
-    assert [part.dtype.name for part in program.validation] == ["uint8", "uint8"]
+    assert [part.dtype.name for part in program.batches] == ["uint8", "uint8"]
     sent = sum(values.nbytes for values in next(feed(1).crops().batch(BATCH).as_numpy_iterator()))
     assert sent <= 25 * BATCH < 0.01 * 4 * 3 * SIDE * SIDE * BATCH  # the bytes of float32 images
 
@@ -125,9 +125,10 @@ def test_twenty_steps_are_those_of_the_plain_step(optimizer):
         np.testing.assert_allclose(history[name], history_[name], atol=1e-3 if "loss" not in name else 1e-5)
 
 
-@pytest.mark.parametrize("n", [4, 5, 11])
-def test_validation_is_the_mean_over_images_whatever_fills_the_last_batch(n):
-    model = on_device()
+@pytest.mark.parametrize("n", [3, 4, 11])
+def test_validation_is_the_mean_over_images_whatever_is_left_for_the_last_batch(n):
+    model = compiled()
+    model.compile("sgd", CrossEntropy(), metrics=[metrics.Scores(CLASSES), "accuracy"])  # the last one counts void
     build_optimizer(model)
     expected = model.evaluate(validation(n), return_dict=True, verbose=0)
     assert device_loop.Program(model, feed(1), validation(n)).validate() == pytest.approx(expected, abs=1e-5)
@@ -143,6 +144,28 @@ def test_it_learns_in_sixteen_bits(policy):
     finally:
         keras.config.set_dtype_policy(before)
     assert all(map(math.isfinite, history["loss"])) and history["loss"][-1] < 0.8 * history["loss"][0]
+
+
+def test_averaged_weights_are_put_in_at_the_end():
+    ends = []
+    for make in (compiled, on_device):
+        model = make(keras.optimizers.SGD(1e-3, use_ema=True, ema_momentum=0.9))
+        fitted(model, 2)
+        ends.append(model.get_weights())
+    assert max(np.abs(a - b).max() for a, b in zip(*ends, strict=True)) < 1e-5
+
+
+def test_dropout_is_another_at_every_step():
+    """Its random state goes on within a call, and across calls."""
+    kept = []
+    for steps in (1, 2, 3):
+        keras.utils.set_random_seed(0)
+        dropout = keras.layers.Dropout(0.5, seed=3)
+        model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), dropout, keras.layers.Conv2D(CLASSES, 1)])
+        model.compile("sgd", CrossEntropy(), jit_compile=True)
+        training.fit(model, feed(1), validation(), epochs=1, steps=steps)
+        kept.append(tuple(keras.ops.convert_to_numpy(dropout.seed_generator.state)))
+    assert len(set(kept)) == 3
 
 
 def test_a_plain_stream_is_trained_as_before():
