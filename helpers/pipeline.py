@@ -91,7 +91,8 @@ class Feed:
         images, labels: uint8 (n, row, col, RGB) and (n, row, col), as `SiftFlow.load` gives them.
         batch: images per step. size: rows and columns of the images that come out.
         epochs: passes over the images, all in one stream: ``fit(..., steps=len(images) // batch)``.
-        scale: each image is cropped to a random 1/scale … 1 of its sides and resized, which enlarges it up to `scale`.
+        scale: each image is cropped to a square, a random 1/scale … 1 of its shorter side, and resized: enlarged up to
+            `scale`.
         light: the jitter of the light: contrast changes by up to this share, brightness by up to half of it.
     """
 
@@ -130,7 +131,7 @@ class Feed:
         """Draws a `Crop` for every place in the stream from an epoch on, and maps it by `make`."""
         import tensorflow as tf
 
-        n, rows = len(self.images), self.images.shape[1]
+        n, rows, cols = self.images.shape[:3]
         if n < self.batch:
             raise ValueError(f"{n} training images do not fill one batch of {self.batch}: take a smaller batch.")
         whole = n // self.batch * self.batch  # images that do not fill a batch are left out; others each epoch
@@ -139,9 +140,9 @@ class Feed:
 
         def drawn(i, place):
             draw = tf.random.stateless_uniform([6], seed=[self.seed, place])
-            side = tf.cast(rows / (1 + draw[0] * (self.scale - 1)), tf.int32)
+            side = tf.cast(min(rows, cols) / (1 + draw[0] * (self.scale - 1)), tf.int32)
             top = tf.cast(draw[1] * tf.cast(rows - side + 1, tf.float32), tf.int32)
-            left = tf.cast(draw[2] * tf.cast(rows - side + 1, tf.float32), tf.int32)
+            left = tf.cast(draw[2] * tf.cast(cols - side + 1, tf.float32), tf.int32)
             contrast, brightness = 1 + self.light * (2 * draw[4] - 1), self.light / 2 * 255 * (2 * draw[5] - 1)
             return make(Crop(i, top, left, side, draw[3] < 0.5, contrast, brightness))
 

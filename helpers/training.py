@@ -45,7 +45,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
     Raises:
         TypeError: there is a checkpoint, and `train` is no function.
         ValueError: the checkpoint is of another run.
-        tensorflow.errors.InvalidArgumentError: a label that is neither a class nor void.
+        tensorflow.errors.InvalidArgumentError: a label that is neither a class nor void; many steps a call: ValueError.
     """
     if checkpoint and not callable(train):
         raise TypeError("To go on from a checkpoint, fit needs train as a function: train(first_epoch) makes batches.")
@@ -69,7 +69,7 @@ def fit(model, train, validation, *, epochs, steps, callbacks=(), checkpoint=Non
         "verbose": _verbosity(callbacks),
     }
     try:
-        if model.jit_compile and hasattr(train, "crops") and keras.backend.backend() == "tensorflow":
+        if _many_steps_a_call(model, train, validation):
             from helpers.engine import device_loop  # here, so that other backends can do without TensorFlow
 
             device_loop.fit(model, train, validation, steps=steps, first_epoch=first_epoch, **same)
@@ -119,6 +119,13 @@ def _show_finished(model, callbacks, epochs, steps):
         callback.set_params({"epochs": epochs, "steps": steps, "verbose": 0})
         callback.on_train_begin()
         callback.on_train_end()
+
+
+def _many_steps_a_call(model, train, validation):
+    """Whether `helpers.engine.device_loop` can do it: for one device, TensorFlow, and what `helpers.pipeline` makes."""
+    replicas = getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
+    streams = hasattr(train, "crops") and hasattr(validation, "as_numpy_iterator")
+    return model.jit_compile and streams and replicas == 1 and keras.backend.backend() == "tensorflow"
 
 
 def _with_checked_labels(batches, n_classes):

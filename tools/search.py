@@ -88,7 +88,7 @@ class Experiment(Recipe):
         if self.average:
             config |= {"use_ema": True, "ema_momentum": self.average}
         if self.step == "adamw":
-            del config["momentum"], config["products"]
+            del config["momentum"]
         optimizer = {"muon": Muon, "adamw": keras.optimizers.AdamW}[self.step].from_config(config)
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer

@@ -3,7 +3,8 @@
 The training images lie in the GPU's memory as bytes. The host sends which squares to cut out of them, 25 bytes an
 image, for `AT_ONCE` steps. XLA compiles the whole of a step into one program, from the cropping to the scores, and
 TensorFlow runs it that many times before the host reads the losses. What is computed is what `keras.Model.fit` computes
-with the same feed; callbacks are called for every step as there, only some steps late.
+with the same feed; callbacks are called for every step as there, only some steps late: one that changes the rate, or
+stops, in the middle of an epoch does so up to `AT_ONCE` steps later.
 """
 
 from typing import NamedTuple
@@ -27,13 +28,16 @@ def fit(model, feed, validation, *, epochs, steps, first_epoch=0, callbacks=(), 
         epochs, steps, first_epoch, callbacks, verbose: as ``fit`` takes them.
 
     Raises:
-        ValueError: a label that is neither a class nor void, in any image; or more steps than an epoch has batches.
+        ValueError: a label that is neither a class nor void, in any image; more steps than an epoch has batches; or
+            more epochs than the feed has.
     """
     if steps * feed.batch > len(feed.images):
         raise ValueError(
             f"{len(feed.images)} images make {len(feed.images) // feed.batch} batches of {feed.batch} an epoch, not "
             f"{steps}: give fit steps={len(feed.images) // feed.batch}."
         )
+    if epochs > feed.epochs:
+        raise ValueError(f"The feed has {feed.epochs} epochs, and fit is asked for {epochs}: make it with as many.")
     program = Program(model, feed, validation)
     callbacks = keras.callbacks.CallbackList(
         list(callbacks), add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs, steps=steps
@@ -56,9 +60,8 @@ def fit(model, feed, validation, *, epochs, steps, first_epoch=0, callbacks=(), 
         callbacks.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in scores.items()})
         if model.stop_training:
             break
-    model.optimizer.finalize_variable_values(
-        model.trainable_weights
-    )  # averaged weights, where the optimizer keeps them
+    # Averaged weights, where the optimizer keeps them, take the place of the last ones.
+    model.optimizer.finalize_variable_values(model.trainable_weights)
     callbacks.on_train_end()
 
 
@@ -94,27 +97,31 @@ class Program:
             n = min(AT_ONCE, steps - start)
             part = [values[start * batch : (start + n) * batch].reshape(n, batch) for values in crops]
             part = [np.pad(values, [(0, AT_ONCE - n), (0, 0)]) for values in part]  # one shape is one program
-            losses = self._several_steps(crops._make(map(tf.constant, part)), tf.constant(n)).numpy()
+            now = crops._make(map(tf.constant, part))
+            losses = self._several_steps(self.images, self.labels, now, tf.constant(n)).numpy()
             yield from enumerate(map(float, losses[:n]), start)
 
     def validate(self):
         """The loss and the scores of the validation images: a dict of floats, named as Keras names them."""
         self.model.reset_metrics()
-        loss = float(self._whole_validation()) / self.n_validation
+        loss = float(self._whole_validation(self.batches, self.rest)) / self.n_validation
         return _floats(self.model.get_metrics_result()) | {"loss": loss}
 
-    def _several_steps(self, crops, n):
-        """Trains `n` steps of `AT_ONCE`: the mean losses so far after each, float32 (AT_ONCE,)."""
+    def _several_steps(self, images, labels, crops, n):
+        """Trains `n` steps of `AT_ONCE`: the mean losses so far after each, float32 (AT_ONCE,).
+
+        Images are arguments, here and in `_whole_validation`: TensorFlow would keep what a loop captures for good.
+        """
 
         def step(i, losses):
             now = crops._make(values[i] for values in crops)
-            batch = augmented(self.images, self.labels, now, self.feed.size)
+            batch = augmented(images, labels, now, self.feed.size)
             loss = self.model.train_step(batch)["loss"]
             return i + 1, tf.tensor_scatter_nd_update(losses, [[i]], [tf.cast(loss, "float32")])
 
         return tf.while_loop(lambda i, _: i < n, step, (0, tf.zeros(AT_ONCE)))[1]
 
-    def _whole_validation(self):
+    def _whole_validation(self, batches, rest):
         """Scores all validation images: the sum of their losses."""
 
         def scored(images, labels):
@@ -124,8 +131,8 @@ class Program:
             self.model.compute_metrics(x, y, logits)
             return tf.cast(loss, "float32") * len(images)
 
-        total = scored(*self.rest) if len(self.rest[0]) else tf.constant(0.0)
-        images, labels = self.batches
+        total = scored(*rest) if len(rest[0]) else tf.constant(0.0)
+        images, labels = batches
         if not len(images):
             return total
         return tf.while_loop(

@@ -140,21 +140,19 @@ def fitted(recipe, n_classes):
         return recipe
     network = recipe.network(n_classes)
     maps = sum(np.prod(layer.output.shape[1:]) for layer in network.layers)
-    batch = recipe.batch
-    while batch > 1 and _need(batch, maps, network.count_params()) > memory:
+
+    def need_of(batch):
+        return (2 * 2 * batch * maps + 4 * 4 * network.count_params()) / 1e9
+
+    batch, need = recipe.batch, need_of(recipe.batch)
+    while batch > 1 and need_of(batch) > memory:
         batch //= 2
     if batch < recipe.batch:
-        need = _need(recipe.batch, maps, network.count_params())
         print(
             f"This GPU has {memory:.1f} GB, and batches of {recipe.batch} need about {need:.1f}: training takes "
             f"batches of {batch}."
         )
     return dataclasses.replace(recipe, batch=batch)
-
-
-def _need(batch, maps, weights):
-    """GB for a training step: `maps` and `weights` are numbers of numbers, for one image."""
-    return (2 * 2 * batch * maps + 4 * 4 * weights) / 1e9
 
 
 def _gpu_memory():
@@ -164,6 +162,8 @@ def _gpu_memory():
     if not tf.config.list_physical_devices("GPU"):
         return None
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    if first := os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]:  # the tool lists all the same
+        command.append(f"--id={first}")
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
         return int(told.split()[0]) * 2**20 / 1e9

@@ -31,6 +31,8 @@ class Muon(keras.optimizers.AdamW):
 
     def __init__(self, learning_rate=0.001, *, momentum=0.95, products=None, **kwargs):
         super().__init__(learning_rate, **kwargs)
+        if products not in (None, "single", "stacked"):
+            raise ValueError(f'products is {products!r}; it is "single", "stacked" or None.')
         self.momentum, self.products = momentum, products
         self._directions = {}
 
@@ -42,8 +44,8 @@ class Muon(keras.optimizers.AdamW):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         """Makes one step of all weights, which Keras calls; the directions of all kernels are found together."""
-        strategy = getattr(self, "_distribution_strategy", None)
-        if (self.products or fitting_products()) == "stacked" and not (strategy and strategy.num_replicas_in_sync > 1):
+        replicas = getattr(getattr(self, "_distribution_strategy", None), "num_replicas_in_sync", 1)
+        if self._stacked() and replicas == 1:  # several add up their gradients only later
             kernels = [pair for pair in zip(grads, trainable_variables, strict=True) if _is_kernel(pair[1])]
             directions = orthogonalized_together([self._smoothed(*pair) for pair in kernels])
             self._directions = {self._get_variable_index(v): d for (_, v), d in zip(kernels, directions, strict=True)}
@@ -56,11 +58,15 @@ class Muon(keras.optimizers.AdamW):
             return super().update_step(gradient, variable, learning_rate)
         direction = self._directions.get(self._get_variable_index(variable))
         if direction is None:
-            direction = orthogonalized(self._smoothed(gradient, variable))
+            smoothed = self._smoothed(gradient, variable)
+            direction = orthogonalized_together([smoothed])[0] if self._stacked() else orthogonalized(smoothed)
         # Its entries are about 1 / sqrt(the longer side) in size; those of AdamW's steps are about 0.2.
         length = 0.2 * max(direction.shape) ** 0.5
         step = ops.cast(learning_rate, variable.dtype) * length * direction
         self.assign_sub(variable, ops.reshape(step, variable.shape))
+
+    def _stacked(self):
+        return (self.products or fitting_products()) == "stacked"
 
     def _smoothed(self, gradient, variable):
         """The gradient with Nesterov's momentum, as a matrix: float32 (row, col)."""
@@ -72,7 +78,8 @@ class Muon(keras.optimizers.AdamW):
 
     def get_config(self):
         """The settings, from which Keras can make the optimizer anew."""
-        return {**super().get_config(), "momentum": self.momentum, "products": self.products}
+        chosen = {"products": self.products} if self.products else {}  # older checkpoints have none
+        return {**super().get_config(), "momentum": self.momentum, **chosen}
 
 
 def kernels_of(variables):

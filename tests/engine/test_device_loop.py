@@ -1,5 +1,6 @@
 """helpers.engine.device_loop: many steps a call give what Keras' fit gives, one step at a time, with few host reads."""
 
+import gc
 import math
 
 import keras
@@ -264,6 +265,46 @@ def test_a_label_that_is_no_class_is_refused_before_the_first_step():
     labels[7, 8, 8] = CLASSES
     with pytest.raises(ValueError, match=f"Labels must be whole numbers, 0 to {CLASSES - 1} .*found {CLASSES} at 1 "):
         fitted(on_device(), 1, feed(1, IMAGES, labels))
+
+
+def test_more_epochs_than_the_feed_has_are_refused():
+    with pytest.raises(ValueError, match="The feed has 1 epochs, and fit is asked for 2"):
+        fitted(on_device(), 2, feed(1))
+
+
+def test_without_a_stream_to_validate_on_keras_trains():
+    model = on_device()
+    history = training.fit(model, feed(2), None, epochs=2, steps=STEPS)
+    assert len(history["loss"]) == 2 and "val_loss" not in history
+
+
+def test_the_images_do_not_stay_on_the_device():
+    """TensorFlow keeps what a compiled loop captures, for good: so images must not be captured."""
+
+    def alive():
+        gc.collect()
+        return sum(isinstance(o, tf_ops.EagerTensor) and o.shape == IMAGES.shape for o in gc.get_objects())
+
+    model, before = on_device(), alive()
+    for _ in range(2):
+        training.fit(model, feed(1), validation(), epochs=1, steps=STEPS)
+    assert alive() == before
+
+
+@pytest.mark.parametrize("shape", [(48, 30), (30, 48)])
+def test_pictures_that_are_not_square_are_cut_alike(shape):
+    images = RANDOM.randint(0, 256, (5, *shape, 3)).astype("uint8")
+    labels = RANDOM.randint(0, CLASSES, (5, *shape)).astype("uint8")
+    made = pipeline.Feed(images, labels, batch=5, size=16, epochs=6, seed=2)
+    ends = []
+    for crops, (x, y) in zip(made.crops().batch(5), made(), strict=True):
+        image, label = device_loop.augmented(tf.constant(images), tf.constant(labels), crops, 16)
+        np.testing.assert_allclose(image, x, atol=0.01)
+        np.testing.assert_array_equal(label, y)
+        for start, side, most in ((crops.top, crops.side, shape[0]), (crops.left, crops.side, shape[1])):
+            assert (start + side <= most).numpy().all()
+        ends.extend(np.stack([crops.top + crops.side, crops.left + crops.side], axis=1).tolist())
+    assert np.max(ends, axis=0)[np.argmax(shape)] > 30  # the longer side is used beyond the first square
 
 
 def test_more_steps_than_batches_are_refused():

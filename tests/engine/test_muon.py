@@ -172,9 +172,24 @@ def test_a_kernel_has_one_memory_and_the_rest_two():
     assert len([name for name in kept if "velocity" in name]) == 3
 
 
+def test_products_are_known():
+    with pytest.raises(ValueError, match="products is 'staked'"):
+        Muon(products="staked")
+
+
+def test_stacked_holds_for_a_single_kernel_too(monkeypatch):
+    """As where several devices share a batch: what TF32 rounds must not go through `orthogonalized`."""
+    monkeypatch.setattr(muon, "orthogonalized", lambda matrix: pytest.fail("TF32 does not stand this"))
+    optimizer = Muon(0.01, products="stacked")
+    variable = kernel(3, 3, 2, 4)
+    optimizer.build([variable])
+    optimizer.update_step(np.ones((3, 3, 2, 4), "float32"), variable, 0.01)
+
+
 def test_it_is_saved_with_its_settings():
     optimizer = Muon(0.02, momentum=0.8, weight_decay=0.3)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert keras.optimizers.deserialize(keras.optimizers.serialize(Muon(products="stacked"))).products == "stacked"
     assert type(again) is Muon and again.get_config() == optimizer.get_config() and again.momentum == 0.8
 
 
