@@ -13,7 +13,7 @@ help:
 	@echo 'make handouts builds the editions for a class: student, instructor, one-file, nbgrader (see TEACHING.md)'
 	@echo 'make badges   stamps "Open in Colab" links, from the git remote or ARGS=OWNER/NAME; ARGS=none removes them'
 	@echo 'make test     runs the tests of the code (a few minutes)'
-	@echo 'make test-all runs every test: notebooks, browser, Colab, grading (some 25 minutes on 2 cores)'
+	@echo 'make test-all runs every test: notebooks, browser, Colab, grading (15 to 25 minutes on 2 cores)'
 	@echo 'make bench    times losses, scores and a training step against what others have (some minutes)'
 	@echo 'make execute  re-runs the committed notebooks whose code changed, and saves them'
 	@echo 'make lint     says what ruff would change (ruff check, ruff format)'
