@@ -1,5 +1,6 @@
 """tools/bench.py: what it times, the targets it keeps to, and that a missed one is said and ends with 1."""
 
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -17,7 +18,7 @@ import bench
 import bench_gpu
 import bench_training
 from helpers import pipeline, scenes
-from helpers.recipe import Recipe
+from helpers.recipe import FULL_SIZE, Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -147,6 +148,11 @@ def test_the_gpu_table_of_a_tiny_network(capsys, monkeypatch):
         assert first > milliseconds / 1000 > 0 and rate == pytest.approx(2000 / milliseconds, rel=0.1)
     for words in ("TFLOP/s", "images/s", "the first step after", "GB of host memory", "finds no GPU"):
         assert words in said
+
+
+def test_it_times_the_full_size_recipe():
+    recipe = bench_gpu.recipe_of(bench_gpu.Work())
+    assert recipe == dataclasses.replace(FULL_SIZE, epochs=recipe.epochs)
 
 
 GOOD = {"ms": 10.0, "first": 20.0, "host_gb": 4.0, "card_gb": 3.0, "weights": 7, "gpu": True, "device": "Some GPU",
