@@ -32,12 +32,22 @@ def test_every_target_is_met():
     )
     print(ran.stdout)
     assert ran.returncode == 0, ran.stdout + ran.stderr[-3000:]
-    rows = re.findall(r"^  (\S.*?) +[\d.]+ ms +[\d.]+", ran.stdout, re.M)
+    title, tables = "", {}  # the last table of a title: a section that missed a target is measured a second time
+    for line in ran.stdout.splitlines():
+        if row := re.match(r"  (\S.*?) +[\d.]+ ms +[\d.]+(.*)", line):
+            tables[title].append(row.groups())
+        else:
+            title = line
+            tables[title] = []
+    tables = {title: table for title, table in tables.items() if table and "Measured again" not in title}
     losses = ["Keras' SparseCategoricalCrossentropy", "CrossEntropy", "CrossEntropy, weighted", "Dice"]
-    assert rows == [*losses, "Sum of CrossEntropy and Dice"] * 2 + ["Keras' MeanIoU", "ConfusionMatrix"] * 2 + [
-        "the gradient multiplied in each turn", "the small factors first, as on a CPU", "stacks of kernels, as on a GPU"
+    losses += ["Sum of CrossEntropy and Dice"]
+    muon = ["the gradient multiplied in each turn", "the small factors first, as on a CPU"]
+    assert [[name for name, _ in table] for table in tables.values()] == [
+        *[losses] * 2, *[["Keras' MeanIoU", "ConfusionMatrix"]] * 2, [*muon, "stacks of kernels, as on a GPU"]
     ]  # fmt: skip
-    assert (ran.stdout.count(": met"), ran.stdout.count(": missed")) == (6, 0)
+    verdicts = [verdict.split()[-1] for table in tables.values() for _, verdict in table if verdict]
+    assert verdicts == ["met"] * 6
 
 
 def waiting(seconds):
@@ -55,6 +65,18 @@ def test_a_missed_target_ends_with_1(capsys, monkeypatch, target, status, verdic
     }
     assert bench.main(["--repeats", "3", "made-up"], sections) == status
     assert verdict in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("again", "status"), [(1.0, 0), (3.0, 1)])
+def test_a_missed_target_is_measured_a_second_time(capsys, monkeypatch, again, status):
+    """A machine that did something else for a moment misses a target once, slow code misses it twice."""
+    monkeypatch.setattr(bench, "start", lambda: None)
+    turns, ratios = [], iter([3.0, again])
+    monkeypatch.setattr(bench, "medians", lambda _, repeats: turns.append(repeats) or {"a": 10, "b": 10 * next(ratios)})
+    sections = {"made-up": lambda size: [bench.Section("Made up", {}, {"b": 2.0})]}
+    assert bench.main(["--repeats", "5"], sections) == status
+    assert turns == [5, 15]
+    assert capsys.readouterr().out.count("missed") == 2 + 2 * status
 
 
 def test_one_target_missed_among_several():
