@@ -73,10 +73,14 @@ class Experiment(Recipe):
     colour: float = 0.0  # how far colours are jittered, see `recoloured`
     stretch: float = 0.0  # how far sides are stretched against each other, see `warped`
     turn: float = 0.0  # degrees, see `warped`
+    mix: float = 0.0  # the share of images that get a rectangle of another one, see `mixed`
+    smoothing: float = 0.0  # of the labels, see `Smoothed`
 
     def loss(self, pixel_counts):
-        """The recipe's loss, with Dice added where it is asked for."""
+        """The recipe's loss, smoothed or with Dice added where it is asked for."""
         cross_entropy = super().loss(pixel_counts)
+        if self.smoothing:
+            cross_entropy = Smoothed(self.smoothing, cross_entropy.class_weights)
         return losses.Sum([cross_entropy, *[losses.Dice()] * self.dice]) if self.dice else cross_entropy
 
     def optimizer(self, steps):
@@ -94,9 +98,9 @@ class Experiment(Recipe):
         return optimizer
 
     def feed(self, images, labels):
-        """The recipe's feed; where images are warped or colours jittered, as a function that makes the stream."""
+        """The recipe's feed; where its batches are changed, as a function that makes the stream."""
         feed = super().feed(images, labels)
-        if not (self.colour or self.stretch or self.turn):
+        if not (self.colour or self.stretch or self.turn or self.mix):
             return feed
 
         def changed(place, batch):
@@ -105,6 +109,8 @@ class Experiment(Recipe):
                 batch = warped(*batch, self.stretch, self.turn, [~self.seed, -1 - place])
             if self.colour:
                 batch = recoloured(batch[0], self.colour, seed), batch[1]
+            if self.mix:
+                batch = mixed(*batch, self.mix, [~self.seed, 2**30 + place])
             return batch
 
         def stream(first_epoch=0):
@@ -194,6 +200,52 @@ def warped(images, labels, stretch, turn, seed):
         )  # fmt: skip
 
     return taken(images, "BILINEAR"), taken(labels[..., None], "NEAREST")[..., 0]
+
+
+def mixed(images, labels, share, seed):
+    """Images float32 (batch, row, col, RGB) and labels int32 (batch, row, col), some with a part of the next image.
+
+    The part is a rectangle that stays where it was, with its labels, as in CutMix (Yun et al., ICCV 2019). Its sides
+    are sqrt(1 - r) of the image's, r being drawn between 0 and 1: it covers half of the image on average.
+
+    Args:
+        share: of the images that get one, 0 to 1. seed: two integers.
+    """
+    _, rows, cols = labels.shape
+    chosen, area, at_row, at_col = tf.split(tf.random.stateless_uniform((tf.shape(labels)[0], 4), seed), 4, axis=1)
+
+    def inside(length, at):
+        side = tf.sqrt(1 - area) * length
+        start = at * (length - side)
+        place = tf.range(length, dtype=tf.float32)[None] + 0.5
+        return (place >= start) & (place < start + side)  # (batch, length)
+
+    taken = inside(rows, at_row)[:, :, None] & inside(cols, at_col)[:, None] & (chosen < share)[..., None]
+    mixed_images = tf.where(taken[..., None], tf.roll(images, -1, axis=0), images)
+    return mixed_images, tf.where(taken, tf.roll(labels, -1, axis=0), labels)
+
+
+@keras.saving.register_keras_serializable(package="per_pixel_search")
+class Smoothed(losses.CrossEntropy):
+    """Cross-entropy with smoothed labels: a share of each valid pixel's truth is spread over all classes alike.
+
+    Args:
+        smoothing: that share, 0 to 1. class_weights: as for `CrossEntropy`; what is spread has weight 1.
+    """
+
+    def __init__(self, smoothing=0.1, class_weights=None, name="smoothed", **kwargs):
+        super().__init__(class_weights, name=name, **kwargs)
+        self.smoothing = smoothing
+
+    def of(self, pixels):
+        """The loss of these `Pixels`: a float32 scalar."""
+        spread = tf.reduce_logsumexp(pixels.logits, axis=-1) - tf.reduce_mean(pixels.logits, axis=-1)
+        spread = tf.reduce_sum(spread * pixels.valid) / tf.maximum(tf.reduce_sum(pixels.valid), 1.0)
+        return (1 - self.smoothing) * super().of(pixels) + self.smoothing * spread
+
+    def get_config(self):
+        """The settings, from which Keras can make the loss anew."""
+        return {**super().get_config(), "smoothing": self.smoothing}
 
 
 TYPES = {field.name: field.type for field in dataclasses.fields(Experiment)}

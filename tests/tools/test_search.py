@@ -204,3 +204,47 @@ def test_the_middle_stays_and_each_warp_does_its_own(stretch, turn):
         assert upright.all() and 0.3 < np.ptp(ratio) < 1.1 and np.abs(ratio).max() < 0.55
     else:
         assert (labels == disc).all() and np.array_equal(images[..., 0], labels)
+
+
+def test_a_rectangle_of_the_next_image_comes_with_its_labels():
+    """Images that are their own index all over: what was taken is a rectangle, of the next one, in both alike."""
+    labels = np.repeat(np.arange(6), 24 * 32).reshape(6, 24, 32).astype("int32")
+    images = np.repeat(labels[..., None], 3, -1).astype("float32")
+    shares = []
+    for place in range(60):
+        mixed, truth = (x.numpy() for x in search.mixed(images, labels, 0.5, [1, place]))
+        assert np.array_equal(mixed, np.repeat(truth[..., None], 3, -1))
+        for i, each in enumerate(truth):
+            taken = each != i
+            assert set(np.unique(each[taken])) <= {(i + 1) % 6}
+            if taken.any():
+                rows, cols = np.flatnonzero(taken.any(axis=1)), np.flatnonzero(taken.any(axis=0))
+                assert taken[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].all()
+            shares.append(taken.mean())
+    assert np.mean(np.array(shares) > 0) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(shares) == pytest.approx(0.25, abs=0.04) and np.max(shares) > 0.9
+
+
+def test_mixed_batches_go_on_as_they_would_have(data):  # noqa: F811
+    images, labels = siftflow.SiftFlow(data).load("train")
+    trial = search.Experiment(size=16, batch=4, epochs=2, mix=1.0)
+    whole = [x.numpy() for x, _ in trial.feed(images, labels)()]
+    later = [x.numpy() for x, _ in trial.feed(images, labels)(1)]
+    assert all(np.array_equal(x, z) for x, z in zip(whole[len(whole) // 2 :], later, strict=True))
+    plain = [x.numpy() for x, _ in dataclasses.replace(trial, mix=0.0).feed(images, labels)()]
+    assert np.mean([not np.array_equal(x, z) for x, z in zip(plain, whole, strict=True)]) > 0.9
+
+
+def test_smoothed_labels_leave_void_alone():
+    """By hand: a tenth of each valid pixel's truth is spread over three classes."""
+    logits = np.random.RandomState(0).normal(size=(1, 2, 2, 3)).astype("float32")
+    labels, loss = np.array([[[0, 2], [255, 1]]]), search.Experiment(smoothing=0.1).loss(np.array([1, 1, 1]))
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    truth = 0.9 * np.eye(3)[np.where(labels == 255, 0, labels)] + 0.1 / 3
+    by_hand = -(truth * log_p).sum(-1)[labels != 255].mean()
+    assert float(loss(labels, logits)) == pytest.approx(by_hand, rel=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert float(again(labels, logits)) == float(loss(labels, logits))
+    other = np.where((labels == 255)[..., None], 9.0, logits)
+    assert float(loss(labels, other)) == float(loss(labels, logits))
+    assert float(loss(np.full_like(labels, 255), logits)) == 0
