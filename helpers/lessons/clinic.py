@@ -1,4 +1,7 @@
-"""The exercise cases of notebook 05: small training runs that fail, each for a reason to be found.
+"""The patients and cases of notebook 05 whose code is hidden: small training runs that fail, each for a reason.
+
+    patient = clinic.patient(2, donor)
+    sick = experiments.train(patient.task, **patient.options)
 
     case = clinic.case("A")
     preflight(case.model, case.batch, class_names=experiments.CLASSES)
@@ -16,7 +19,75 @@ from helpers import losses, metrics
 from helpers.classes import VOID
 from helpers.lessons import experiments
 
+PATIENTS = (2, 4, 5, 6)
 CASES = ("A", "B", "C", "D", "E")
+
+
+class Patient(NamedTuple):
+    """A training run that fails: the `experiments.Task`, and what `experiments.train` is given besides."""
+
+    task: experiments.Task
+    options: dict
+
+
+def patient(number, donor):
+    """One of the patients.
+
+    Args:
+        number: one of `PATIENTS`.
+        donor: a trained model of `experiments.train`, whose features some patients get.
+
+    Raises:
+        ValueError: there is no such patient.
+    """
+    if number not in PATIENTS:
+        raise ValueError(f"There is no patient {number!r} here: they are {', '.join(map(str, PATIENTS))}.")
+    task, loss = experiments.task(), losses.CrossEntropy()
+    new_head = {"loss": loss, "epochs": 6, "seeds": (1,)}  # another seed: only the features are the donor's
+    return {
+        2: Patient(task, {**new_head, "prepare": lambda model: transplant(model, donor, statistics=False)}),
+        4: Patient(task, {"loss": loss, "head": double_softmax()}),
+        5: Patient(task, {**new_head, "prepare": lambda model: without_scaling(model, donor)}),
+        6: Patient(as_in_the_files(task), {"loss": loss, "outputs": 5}),
+    }[number]
+
+
+def transplant(model, donor, statistics=True, frozen=True):
+    """Puts the donor's weights under the model's own head, and freezes them: only the head is to learn.
+
+    Args:
+        statistics: whether the moving statistics of batch normalisation come along.
+        frozen: whether batch normalisation is frozen, too.
+    """
+    for layer, source in zip(model.layers, donor.layers, strict=True):
+        if layer.name == "logits":  # the head
+            continue
+        weights, normalises = source.get_weights(), isinstance(layer, layers.BatchNormalization)
+        if normalises and not statistics:
+            weights[2:] = layer.get_weights()[2:]  # gamma and beta come; the mean stays 0 and the variance 1
+        layer.set_weights(weights)
+        layer.trainable = normalises and not frozen
+
+
+def double_softmax(n_classes=4):
+    """What stands on top of the logits, before a loss that takes a softmax itself.
+
+    Where softmax is the very last layer, Keras' own losses notice, warn and correct it. Behind a Reshape they do not.
+    """
+    return keras.Sequential([layers.Softmax(), layers.Reshape((experiments.SIZE, experiments.SIZE, n_classes))])
+
+
+def without_scaling(model, donor):
+    """Transplants everything, but images reach the donor's features as 0 to 255 and not as -1 to 1."""
+    transplant(model, donor)
+    scaling = model.get_layer("to_plus_minus_1")
+    scaling.scale, scaling.offset = 1.0, 0.0
+
+
+def as_in_the_files(task):
+    """The task with labels as SiftFlow's files have them: 0 is unlabelled, and the classes begin at 1."""
+    labels = np.where(task.labels == VOID, 0, task.labels + 1)
+    return task._replace(labels=labels.astype("uint8"))
 
 
 class Case(NamedTuple):

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import LogLocator, NullLocator
 
 from helpers.classes import VOID
 from helpers.lessons.experiments import CLASSES, RARE, STREET
@@ -164,7 +165,10 @@ def numbers_at_a_seam(label, shrunk, between=(27, 5), rows=5, cols=7):
                 )
         axis.set(xlim=(0, cols), ylim=(rows, 0), aspect="equal")
         draw.plain(axis).set_title(f"shrunk, {title}", fontsize=10)
-    figure.supxlabel("a black box: a number that the label does not have; grey: no class at all", fontsize=9)
+    shown = [numbers[r : r + rows, c : c + cols] for numbers in shrunk.values()]
+    grey = any(((crop >= len(PALETTE)) & (crop != VOID)).any() for crop in shown)
+    note = "a black box: a number that the label does not have" + "; grey: no class at all" * grey
+    figure.supxlabel(note, fontsize=9)
     return figure
 
 
@@ -199,11 +203,13 @@ def chart(task, runs, image=None, n_frames=4):
     strip = figure.add_gridspec(
         len(runs), 1 + n_frames, left=5.65 / width, right=1 - 0.05 / width, wspace=0.06, **place
     )
-    most = min(4.0, 1.08 * max(np.nanmax(run.losses[0], initial=0.1) for run in runs.values()))
+    seen = np.concatenate([run.losses[0][np.isfinite(run.losses[0])] for run in runs.values()])
+    seen = seen if len(seen) else np.array([0.1])
+    limits = (0, 1.08 * seen.max()) if seen.max() <= 4 else (0.8 * seen.min(), 1.25 * seen.max())
     for i, (name, run) in enumerate(runs.items()):
         last = i == len(runs) - 1
         panels = [figure.add_subplot(plots[i, j]) for j in range(3)]
-        _draw_curves(panels, name, run, most, last)
+        _draw_curves(panels, name, run, limits, last)
         frames = np.unique(np.linspace(0, len(run.film) - 1, n_frames).round().astype(int))
         pictures = [task.held_out_labels[image], *run.film[frames, image]]
         axes = [draw.plain(figure.add_subplot(strip[i, j])) for j in range(len(pictures))]
@@ -218,16 +224,23 @@ def chart(task, runs, image=None, n_frames=4):
     return figure
 
 
-def _draw_curves(panels, name, run, most, last):
-    """Draws the three panels of one run: its loss (up to `most`), its mean IoU, and the classes it gives.
+def _draw_curves(panels, name, run, limits, last):
+    """Draws the three panels of one run: its loss, its mean IoU, and the classes it gives.
 
+    Losses are drawn within `limits`; where these leave 0 out, on a logarithmic scale.
     The last row of a chart also has the ticks and the name of the epochs' axis.
     """
     loss, score, share = panels
     epochs = np.arange(len(run.film))
     loss.plot(epochs[1:], run.losses[0], color=BLACK, linewidth=2)
-    loss.set_ylim(0, most)
-    _say_what_is_out_of_view(loss, run.losses[0], most)
+    if limits[0] > 0:
+        loss.set_yscale("log")
+        loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        loss.yaxis.set_major_formatter("{x:g}")
+        loss.yaxis.set_minor_locator(NullLocator())
+    loss.set_ylim(limits)
+    if not np.isfinite(run.losses[0]).any():
+        loss.text(0.5, 0.5, "NaN", transform=loss.transAxes, ha="center", va="center", fontsize=14)
     label = {"transform": loss.transAxes, "ha": "center", "va": "center", "rotation": 90}
     loss.text(-0.33, 0.5, name, fontsize=10, weight="bold", **label)
     score.plot(epochs, run.mean_iou()[0], color=BLUE, linewidth=2)
@@ -242,16 +255,6 @@ def _draw_curves(panels, name, run, most, last):
         panel.spines[["top", "right"]].set_visible(False)
         if last:
             panel.set_xlabel("epoch", fontsize=9, labelpad=1)
-
-
-def _say_what_is_out_of_view(axis, losses, most):
-    """Writes "NaN" where there is no curve, and the numbers of a curve that begins, or stays, above the panel."""
-    if not np.isfinite(losses).any():
-        axis.text(0.5, 0.5, "NaN", transform=axis.transAxes, ha="center", va="center", fontsize=14)
-    elif losses[0] > most:
-        first, end = losses[[0, -1]]
-        above = f"from {first:.0f}" + f"\nto {end:.1f}, above" * bool(np.nanmin(losses) > most)
-        axis.text(0.97, 0.9, above, transform=axis.transAxes, ha="right", va="top", fontsize=8)
 
 
 def _variety(labels):

@@ -35,7 +35,9 @@ def maps(panels, mark=None):
             - int (row, col): labels, each pixel in its class's colour; 255, void, black;
             - float (row, col): a number for each pixel;
             - float (row, col, channel): all of a pixel's numbers side by side, darker for larger ones: grey, or with
-              "classes" each in its class's colour.
+              "classes" each in its class's colour. Where some are negative, 0 is white, and darker is further from 0.
+
+            A pixel that a NumPy masked array masks is void.
         mark: (row, col) of a pixel to frame in every panel; or one bool (row, col) array a panel, true where to frame.
 
     Raises:
@@ -59,7 +61,7 @@ def maps(panels, mark=None):
 
 
 def _checked_map(title, array, *kind):
-    array = np.asarray(array)
+    array = np.ma.asarray(array)
     if array.ndim not in (2, 3) or array.size == 0:
         raise ValueError(f"{title}: a map is (row, col) or (row, col, channel); this has shape {array.shape}.")
     if array.size > MOST:
@@ -69,7 +71,7 @@ def _checked_map(title, array, *kind):
             f"{title}: there are NaNs or infinities in it, which have no shade: find out where they come from."
         )
     labels = array.ndim == 2 and array.dtype.kind in "iub"
-    known = array[array != VOID] if labels else array
+    known = np.asarray(array[array != VOID]) if labels else array
     classes = int(known.max(initial=0)) + 1 if labels else array.shape[2] if kind and array.ndim == 3 else 1
     if classes > len(CLASS_COLOURS) or (labels and array.min() < 0):
         raise ValueError(f"{title}: there are colours for classes 0 to {len(CLASS_COLOURS) - 1} only.")
@@ -84,15 +86,21 @@ def _pixel_width(array):
 def _draw_map(axis, array, classes, framed):
     wide, labels = _pixel_width(array), array.ndim == 2 and array.dtype.kind in "iub"
     low, high = float(array.min()), float(array.max())
+    signed = low < 0 and not labels
     strips = array[:, :, None] if array.ndim == 2 else array
     width, form = wide / strips.shape[2], "{:.0f}" if (array == np.round(array)).all() else "{:.2f}"
-    for (r, c, k), value in np.ndenumerate(strips):
-        if labels:
-            colour, text = (VOID_COLOUR, "void") if value == VOID else (to_rgb(CLASS_COLOURS[value]), str(value))
+    for (r, c, k), value in np.ma.ndenumerate(strips, compressed=False):
+        if value is np.ma.masked or (labels and value == VOID):
+            colour, text = VOID_COLOUR, "void"
+        elif labels:
+            colour, text = to_rgb(CLASS_COLOURS[value]), str(value)
         else:
-            share = (value - low) / (high - low) if high - low > 0.005 else 0.3
+            if signed:
+                dark = abs(value) / max(high, -low)
+            else:
+                dark = 0.12 + 0.88 * (value - low) / (high - low) if high - low > 0.005 else 0.38
             full = to_rgb(CLASS_COLOURS[k]) if classes else (0.35, 0.35, 0.35)
-            colour = tuple(1 - (0.12 + 0.88 * share) * (1 - part) for part in full)
+            colour = tuple(1 - dark * (1 - part) for part in full)
             text = form.format(value).replace("-0.00", "0.00")
         draw_number(axis, (c * wide + k * width, r), width, colour, text, 8 if len(text) > 2 else 11)
     for r, c in np.ndindex(array.shape[:2]):

@@ -39,6 +39,11 @@ def test_adadelta_does_not_move(said):
     assert [float(v) for v in re.findall(r"v = (\d\.\d{4})", said["p1-slide"])] == [1.0, 0.9978, 0.8004, 0.0016]
 
 
+def test_a_rate_of_0_looks_the_same(said):
+    """The masks of patient 1 change because the moving statistics do, which no optimizer moves."""
+    assert numbers(said["p1-cure"])[-1] < 1  # per cent of the pixels
+
+
 def test_frozen_normalisation_is_in_inference_mode(said):
     """Claim E4: trainable=False makes training=True mean nothing."""
     lost, *lines = said["p2-measure"].splitlines()
@@ -57,6 +62,7 @@ def test_momentum(said):
 
 def test_double_softmax_has_a_lowest_loss(said):
     """Claim E6."""
+    assert re.findall(r"costs (\d\.\d{3})", said["p4-perfect"]) == ["0.744", "0.000"]
     for n, line in zip((4, 33), said["p4-measure"].splitlines(), strict=True):
         lowest = -np.log(np.e / (np.e + n - 1))
         assert f"costs {lowest:.3f}" in line and f"more than {np.exp(-lowest):.3f}" in line
@@ -66,9 +72,11 @@ def test_double_softmax_has_a_lowest_loss(said):
 def test_a_double_softmax_harms_where_there_are_many_classes(said):
     """With three seeds each: every seed is lower than every seed without, and with SGD by more."""
     rows = [[float(n) for n in re.search(r"\[(.*)\]", line)[1].split()] for line in said["p4-many"].splitlines()]
-    adam, adam_twice, sgd, sgd_twice = rows
+    adam, adam_twice, sgd, sgd_twice, faster_twice, weak = rows
     assert len(adam) == 3 and max(adam_twice) < min(adam) and max(sgd_twice) < min(sgd)
     assert np.mean(sgd_twice) / np.mean(sgd) < np.mean(adam_twice) / np.mean(adam)
+    assert max(weak) < min(sgd)  # a gradient so weak is enough for the harm
+    assert max(faster_twice) < min(sgd)  # and a rate that is as much higher does not undo it
 
 
 def test_the_other_range_and_the_shifted_names(said):
@@ -103,10 +111,11 @@ def test_preflight_names_each_patient(said):
 
 def test_no_rate_heals_the_frozen_network(said):
     """Claim E8, and why E3 alone cannot be the answer."""
-    adadelta, both, lost, kept = (numbers(line[30:]) for line in said["rates"].splitlines())
+    adadelta, both, neither, lost, kept = (numbers(line[34:]) for line in said["rates"].splitlines())
     assert np.ptp(adadelta[:3]) < 0.02 and adadelta[4] > adadelta[0] + 0.1  # alone, it moves at 0.1
     assert max(both[:5]) < 0.2 < both[5] - 0.1  # frozen besides, only at 1.0
     assert max(lost) < 0.3 and max(kept) > 0.5
+    assert max(neither[:5]) < 0.1 and neither[5] < both[5] - 0.1  # with Adadelta, too
 
 
 def test_habits(said):
@@ -114,6 +123,32 @@ def test_habits(said):
     early, late = (float(number) for number in re.findall(r"0\.\d\d", said["habits"]))
     assert late > early + 0.05
     assert 9 * 20 * 0.9 < int(re.search(r"meets (\d+) others", said["shards"])[1]) <= 9 * 20
+
+
+def test_a_hidden_patient_differs_from_the_control_in_one_thing():
+    donor = experiments.model(experiments.task(), keras.losses.MeanSquaredError())
+    for layer in donor.layers:
+        layer.set_weights([weight + 0.5 for weight in layer.get_weights()])
+    found = {}
+    for number in clinic.PATIENTS:
+        patient = clinic.patient(number, donor)
+        model = experiments.model(patient.task, **patient.options)
+        names = ("down0a_conv", "down0a_norm", "logits")
+        found[number] = {name: model.get_layer(name).get_weights() for name in names if number in (2, 5)}, model
+    theirs = {name: donor.get_layer(name).get_weights() for name in ("down0a_conv", "down0a_norm", "logits")}
+    for number in (2, 5):
+        weights, model = found[number]
+        assert np.array_equal(weights["down0a_conv"][0], theirs["down0a_conv"][0])
+        assert not np.array_equal(weights["logits"][0], theirs["logits"][0])
+        assert [v.path.split("/")[0] for v in model.trainable_variables] == ["logits"] * 2
+    same = [np.array_equal(a, b) for a, b in zip(found[2][0]["down0a_norm"], theirs["down0a_norm"], strict=True)]
+    assert same == [True, True, False, False] and np.all(found[2][0]["down0a_norm"][3] == 1)
+    assert all(map(np.array_equal, found[5][0]["down0a_norm"], theirs["down0a_norm"]))
+    assert [found[n][1].get_layer("to_plus_minus_1").scale for n in (2, 5)] == [1 / 127.5, 1.0]
+    assert np.allclose(found[4][1].predict_on_batch(np.zeros((1, 32, 32, 3))).sum(-1), 1)
+    assert set(np.unique(clinic.patient(6, donor).task.labels)) == {0, 1, 2, 3, 4}
+    with pytest.raises(ValueError, match="2, 4, 5, 6"):
+        clinic.patient(3, donor)
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +249,11 @@ def test_a_trial_of_five_outputs_and_its_chart(fast):
     assert run.matrices.shape == (1, 2, 5, 5) and run.film.shape == (2, 60, 32, 32) and kept[0].output_shape[-1] == 5
     assert np.array_equal(run.film[-1], run.masks[0])
     assert len(figures.chart(task, {"a": run, "b": run}, n_frames=2).axes) == 2 * (3 + 1 + 2)
+    for losses, scale in (([0.5], "linear"), ([33.0], "log"), ([np.nan], "linear")):
+        panel = figures.chart(task, {"a": run._replace(losses=np.array([losses]))}, n_frames=2).axes[0]
+        low, high = panel.get_ylim()
+        assert panel.get_yscale() == scale and ("NaN" in [text.get_text() for text in panel.texts]) == np.isnan(losses)
+        assert np.isnan(losses) or low < losses[0] < high
 
 
 def test_a_trial_model_is_where_training_starts(fast):

@@ -31,6 +31,20 @@ def test_maps_give_classes_their_colours():
     assert np.allclose(scores[1], plt.matplotlib.colors.to_rgb(style.CLASS_COLOURS[1]))  # the largest: in full
 
 
+def test_where_numbers_are_negative_0_is_white():
+    """Both signs are the darker, the further they are from 0."""
+    axis = tensors.maps([("gradient", np.array([[[-0.5, 0.5], [0.0, 0.25]]]), "classes")]).axes[0]
+    drawn = np.array([patch.get_facecolor()[:3] for patch in axis.patches if patch.get_fill()])
+    full = np.array([plt.matplotlib.colors.to_rgb(colour) for colour in style.CLASS_COLOURS[:2]])
+    assert np.allclose(drawn, [full[0], full[1], (1, 1, 1), (1 + full[1]) / 2])
+
+
+def test_what_is_masked_is_void():
+    axis = tensors.maps([("loss", np.ma.masked_array([[0.5, 9.0]], mask=[[False, True]]))]).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["0.50", "void"]
+    assert axis.patches[1].get_facecolor() == (0, 0, 0, 1)
+
+
 def test_maps_draw_void_black_and_say_so():
     axis = tensors.maps([("labels", np.array([[0, 255]]))]).axes[0]
     assert [text.get_text() for text in axis.texts] == ["0", "void"]
