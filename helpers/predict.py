@@ -67,7 +67,7 @@ def evaluate(model, images, labels, **options):
     return ops.convert_to_numpy(confusion.result())
 
 
-def segment(model, image):
+def segment(model, image, temperature=1.0):
     """The class of every pixel of one photo of any shape, and how sure the network is of it.
 
     The photo keeps its shape, however wide or tall: its shorter side becomes as long as the network's input, and its
@@ -77,23 +77,27 @@ def segment(model, image):
     Args:
         model: as for `predict_logits`.
         image: uint8 (row, col, RGB), as `helpers.viz.photo_file.read` returns it.
+        temperature: above 0; the logits are divided by it before the softmax, which leaves the mask as it is. With the
+            one that `runs.pretrained` returns, about 80 % of the pixels with a confidence of 0.8 should be right.
 
     Returns:
         mask, uint8 (row, col), and confidence, float32 (row, col): the softmax probability of the class in the mask.
 
     Raises:
-        ValueError: something else than a photo.
+        ValueError: something else than a photo, or a temperature that is not above 0.
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"A photo is uint8 (row, col, RGB); this is {image.dtype} {image.shape}.")
+    if not temperature > 0:
+        raise ValueError(f"A temperature is above 0; this is {temperature}. 1.0 leaves the probabilities as they are.")
     own, sizes = image.shape[:2], [fitting_size(model, image.shape[:2], scale) for scale in SCALES]
     # Bilinear resizing looks at two pixels in each direction, so averages must take a photo down to twice the size.
     k = -(-min(own) // (2 * min(sizes[0])))
     averages = Image.fromarray(image).resize((-(-own[1] // k), -(-own[0] // k)), Image.Resampling.BOX)
     logits = augmented_logits(model, np.array(averages)[None], sizes, own)[0]
+    mask, logits = ops.argmax(logits, axis=-1), logits / temperature
     confidence = ops.exp(ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1))
-    mask = ops.argmax(logits, axis=-1)
     return ops.convert_to_numpy(mask).astype("uint8"), ops.convert_to_numpy(confidence)
 
 

@@ -148,7 +148,8 @@ def pretrained(name_or_path):
     """Builds a network that `export` wrote, such as ``"siftflow_cpu"``, which is in the series' ``data/checkpoints/``.
 
     Returns:
-        (the network, a dict about it: recipe, scores, minutes and more).
+        (the network, a dict about it: recipe, scores, minutes and more). Its ``temperature`` is for `predict.segment`:
+        `tools/calibrate.py` fits it, and writes it into the file; it is 1.0 where nobody did.
 
     Raises:
         FileNotFoundError, ValueError: it is not there, or damaged.
@@ -161,7 +162,7 @@ def pretrained(name_or_path):
     recipe = Recipe(**{name: value for name, value in about["recipe"].items() if name in known})
     model = recipe.network(N_CLASSES)
     model.set_weights(weights)
-    return model, about
+    return model, {"temperature": 1.0, **about}
 
 
 def main(arguments=None):

@@ -100,6 +100,26 @@ def test_mask_and_confidence_by_hand(model):
     np.testing.assert_allclose(confidence, probabilities.max(-1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.7])
+def test_a_temperature_changes_the_confidence_alone(model, temperature):
+    image = noise(40, 60)
+    mask, confidence = predict.segment(model, image)
+    same, other = predict.segment(model, image, temperature)
+    assert np.array_equal(mask, same) and other.dtype == np.float32
+    milder, surer = (other, confidence) if temperature > 1 else (confidence, other)
+    assert (milder <= surer).all() and (milder < surer).mean() > 0.5  # some are as near to 1 as float32 can say
+    sizes = [predict.fitting_size(model, image.shape[:2], scale) for scale in predict.SCALES]
+    logits = np.array(predict.augmented_logits(model, image[None], sizes, image.shape[:2]))[0]
+    np.testing.assert_allclose(other, softmax(logits / temperature).max(-1), rtol=1e-5)
+    np.testing.assert_array_equal(confidence, predict.segment(model, image, 1.0)[1])
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan")])
+def test_a_temperature_that_is_none_is_refused(model, temperature):
+    with pytest.raises(ValueError, match="A temperature is above 0; this is"):
+        predict.segment(model, noise(40, 60), temperature)
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("side", [45, 2 * SIZE])
 def test_square_photos_get_the_masks_of_training(policy, side):

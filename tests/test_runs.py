@@ -37,7 +37,8 @@ def test_an_exported_network_comes_back_smaller_and_nearly_the_same(tmp_path):
     path = tmp_path / "deep" / "network.npz"
     runs.export(path, model, ABOUT)
     again, about = runs.pretrained(path)
-    assert about == {"recipe": ABOUT["recipe"], "test": ABOUT["test"]}  # the log is in the record
+    kept = {"recipe": ABOUT["recipe"], "test": ABOUT["test"]}  # the log is in the record
+    assert about == {**kept, "temperature": 1.0}  # nobody has calibrated it
     images = RANDOM.randint(0, 256, (2, 16, 16, 3)).astype("float32")
     np.testing.assert_allclose(model(images), again(images), rtol=0.02, atol=0.02)
     assert path.stat().st_size < 2.5 * model.count_params() + 5000

@@ -1,7 +1,8 @@
 """Shows what a trained network makes of the reader's own photo: mask, shares of the classes, and confidence.
 
-photo.show(model, "my_photo.jpg")
-photo.uploader(model)
+model, about = runs.pretrained("siftflow_cpu")
+photo.show(model, "my_photo.jpg", about["temperature"])
+photo.uploader(model, about["temperature"])
 """
 
 import html
@@ -77,20 +78,32 @@ def _percent(share):
 # ---- in a notebook --------------------------------------------------------------------------------------------------
 
 
-def show(model, source):
-    """Reads a photo (see `photo_file.read`) and displays what the network makes of it; a `PhotoError` is printed."""
+def show(model, source, temperature=1.0):
+    """Reads a photo and displays what the network makes of it; a `PhotoError` is printed.
+
+    Args:
+        model, temperature: as for `predict.segment`.
+        source: as for `photo_file.read`.
+
+    Raises:
+        ValueError: the temperature is not above 0.
+    """
     try:
         image = read(source)
     except PhotoError as error:
         print(error)
         return
-    mask, confidence = predict.segment(model, image)
+    mask, confidence = predict.segment(model, image, temperature)
     alt = f"The photo, the class of each pixel, and the confidence: {describe(mask, confidence)}"
     draw.show(figure(image, mask, confidence), alt)
 
 
-def uploader(model):
-    """Makes an ipywidget: a button that takes a photo from the reader's disk, and below it what the network sees."""
+def uploader(model, temperature=1.0):
+    """Makes an ipywidget: a button that takes a photo from the reader's disk, and below it what the network sees.
+
+    Args:
+        model, temperature: as for `predict.segment`. What is wrong with a photo is said below the button.
+    """
     import ipywidgets as widgets
 
     button = widgets.FileUpload(
@@ -112,7 +125,7 @@ def uploader(model):
         said.value = f"Looking at {html.escape(name)} …"
         try:
             image = read(data, name)
-            mask, confidence = predict.segment(model, image)
+            mask, confidence = predict.segment(model, image, temperature)
             picture.value = draw.png(figure(image, mask, confidence))
             picture.layout.display = None
             result = f"{name}: {describe(mask, confidence)}"

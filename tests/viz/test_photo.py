@@ -107,6 +107,18 @@ def test_show_displays_one_picture_with_its_text(model, displayed, tmp_path, cap
     assert picture._repr_mimebundle_()[1]["image/png"]["alt"].endswith(": " + photo.describe(mask, confidence))
 
 
+def test_a_temperature_reaches_the_picture(model, displayed, tmp_path, monkeypatch):
+    (tmp_path / "garden.png").write_bytes(data := saved(noise(40, 60), "PNG"))
+    mask, confidence = predict.segment(model, noise(40, 60), 0.001)
+    assert photo.describe(mask, confidence) != photo.describe(*predict.segment(model, noise(40, 60)))
+    photo.show(model, tmp_path / "garden.png", 0.001)
+    assert displayed[0]._repr_mimebundle_()[1]["image/png"]["alt"].endswith(": " + photo.describe(mask, confidence))
+    monkeypatch.setattr(ipywidgets, "FileUpload", FileUpload7)
+    button, _, said, _ = photo.uploader(model, 0.001).children
+    button.set_trait("value", {"a.png": {"metadata": {"name": "a.png"}, "content": data}})
+    assert said.value == f"a.png: {photo.describe(mask, confidence)}".replace("<", "&lt;")
+
+
 def test_show_prints_what_is_wrong_and_goes_on(model, displayed, tmp_path, capsys):
     photo.show(model, tmp_path / "none.jpg")
     assert capsys.readouterr().out.startswith(f"There is no file {tmp_path / 'none.jpg'}: check") and not displayed
