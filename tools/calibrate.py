@@ -22,6 +22,7 @@ import numpy as np
 import scipy
 from keras import ops
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import pipeline, predict, runs, siftflow
@@ -54,7 +55,7 @@ def cross_entropy(logits, labels, temperature=1.0):
     total = 0.0
     for start in range(0, len(labels), CHUNK):  # a copy of all logits at once would take as much memory again
         scaled, truth = logits[start : start + CHUNK] / np.float32(temperature), labels[start : start + CHUNK]
-        total += np.sum(_log_sums(scaled) - scaled[np.arange(len(truth)), truth], dtype="float64")
+        total += np.sum(logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth], dtype="float64")
     return float(total / len(labels))
 
 
@@ -132,7 +133,7 @@ class Reliability:
         """Counts pixels: logits float (n, class), labels (n,) with 0 … class-1, or 255 for void, which is left out."""
         valid = labels != VOID
         scaled, truth = logits[valid] / np.float32(self.temperature), labels[valid].astype("int64")
-        sums = _log_sums(scaled)
+        sums = logsumexp(scaled, axis=1)
         confidence = np.exp(scaled.max(axis=1) - sums).astype("float64")
         right = logits[valid].argmax(axis=1) == truth
         place = np.clip(np.ceil(confidence * self.bins).astype("int64") - 1, 0, self.bins - 1)
@@ -220,12 +221,6 @@ def _by_image(model, images, labels, options):
         for logits in ops.convert_to_numpy(batch):
             yield logits.reshape(-1, logits.shape[-1]), labels[start].ravel()
             start += 1
-
-
-def _log_sums(logits):
-    """log(sum(exp(logits))) of each row, of numbers of any size."""
-    largest = logits.max(axis=1)
-    return largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1))
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------
