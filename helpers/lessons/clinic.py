@@ -19,7 +19,7 @@ from helpers import losses, metrics
 from helpers.classes import VOID
 from helpers.lessons import experiments
 
-PATIENTS = (2, 4, 5, 6)
+PATIENTS = (2, 3, 4, 5, 6)
 CASES = ("A", "B", "C", "D", "E")
 
 
@@ -30,12 +30,13 @@ class Patient(NamedTuple):
     options: dict
 
 
-def patient(number, donor):
+def patient(number, donor, m=0.999):
     """One of the patients.
 
     Args:
         number: one of `PATIENTS`.
         donor: a trained model of `experiments.train`, whose features some patients get.
+        m: the setting of patient 3, 0 to 1.
 
     Raises:
         ValueError: there is no such patient.
@@ -46,6 +47,7 @@ def patient(number, donor):
     new_head = {"loss": loss, "epochs": 6, "seeds": (1,)}  # another seed: only the features are the donor's
     return {
         2: Patient(task, {**new_head, "prepare": lambda model: transplant(model, donor, statistics=False)}),
+        3: Patient(task, {"loss": loss, "epochs": 4, "prepare": lambda model: with_momentum(model, m)}),
         4: Patient(task, {"loss": loss, "head": double_softmax()}),
         5: Patient(task, {**new_head, "prepare": lambda model: without_scaling(model, donor)}),
         6: Patient(as_in_the_files(task), {"loss": loss, "outputs": 5}),
@@ -67,6 +69,13 @@ def transplant(model, donor, statistics=True, frozen=True):
             weights[2:] = layer.get_weights()[2:]  # gamma and beta come; the mean stays 0 and the variance 1
         layer.set_weights(weights)
         layer.trainable = normalises and not frozen
+
+
+def with_momentum(model, m):
+    """Sets how slowly the moving statistics of batch normalisation follow those of the batches."""
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = m
 
 
 def double_softmax(n_classes=4):

@@ -35,13 +35,13 @@ _QUESTIONS = (
         "a gradient does not reach every layer: frozen, cut off, dead · features far too large or small",
     ),
     (
-        "Do your own optimizer's steps fit? One step,\nas a share of the weights' size",
+        "Is one step of your own optimizer 1e-3 to\n1e-1 of the weights' size?",
         "below 1e-5: far too small for this optimizer · 1e-5 to 1e-3: slow, so try ten times the rate\n"
-        "1e-3 to 1e-1: as it should be · above: it may jump into one class, and stay there",
+        "above 1e-1: it may jump into one class, and stay there",
     ),
     (
         "On one batch: the same loss with\ntraining=True and training=False?",
-        "moving statistics that lag behind: a large momentum and few steps · or that were lost",
+        "moving statistics that lag behind: a large momentum, and few steps",
     ),
     (
         "Does a perfect prediction score 1,\nand a wrong one 0?",

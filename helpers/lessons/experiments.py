@@ -114,16 +114,17 @@ class Run(NamedTuple):
 def model(task, loss, *, optimizer=None, seeds=(0,), head=None, prepare=None, outputs=4, epochs=14, scores=()):
     """The small U-Net as `train` starts with it, compiled, with Keras metrics besides. Arguments as there."""
     network = _network(seeds[0], head, outputs)
-    _compile(network, task, loss, optimizer, epochs, metrics=list(scores))
+    _compile(network, task, loss, optimizer, epochs, BATCH, metrics=list(scores))
     if prepare is not None:
         prepare(network)
     return network
 
 
 def train(
-    task, loss, *, optimizer=None, rates=(None,), seeds=(0,), head=None, prepare=None, outputs=4, epochs=14, finish=None
+    task, loss, *, optimizer=None, rates=(None,), seeds=(0,), head=None, prepare=None, outputs=4, epochs=14,
+    finish=None, build=None, batch=BATCH,
 ):  # fmt: skip
-    """Trains the small U-Net once for each seed, of its weights and of the order of the images; and for each rate.
+    """Trains a small network once for each seed, of its weights and of the order of the images; and for each rate.
 
     Args:
         loss: a Keras loss or a function of (labels (batch, row, col), the model's output).
@@ -133,16 +134,20 @@ def train(
         head: a layer without weights on top of the logits, such as a softmax; None for logits.
         prepare, finish: functions of the model, called before training, to start it elsewhere, and after it.
         outputs: how many numbers the network gives per pixel.
+        build: a function without arguments that makes the network: the small U-Net, unless given.
+        batch: images per step. Those that do not fill the last batch of an epoch are left out of it.
         epochs: how many; at the fast pace (``SERIES_PACE=fast``) never more than 2, of one batch, and with several
             rates one; the network is a level less deep then.
     """
     # One call into TensorFlow per epoch: for a network this small, Python between the steps takes as long as they do.
-    at_once = 1 if _fast() else _steps(task)
+    at_once = 1 if _fast() else _steps(task, batch)
     # Seeds first, all of them: whoever sets TensorFlow's seed makes it prepare each compiled function anew.
-    networks, orders = zip(*[_start(task, seed, head, outputs, len(rates)) for seed in seeds], strict=True)
+    networks, orders = zip(
+        *[_start(task, seed, head, outputs, len(rates), build, batch) for seed in seeds], strict=True
+    )
     weights, model = [network.get_weights() for network in networks], networks[0]
     epochs = 1 if _fast() and len(rates) > 1 else epochs
-    epochs = _compile(model, task, loss, optimizer, epochs, steps_per_execution=at_once)
+    epochs = _compile(model, task, loss, optimizer, epochs, batch, steps_per_execution=at_once)
     build_optimizer(model)
     at_rest = [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables]
     losses, matrices, masks, film = [], [], [], None
@@ -168,29 +173,29 @@ def train(
     return Run(np.array(losses), np.array(matrices), np.array(masks), film)
 
 
-def _start(task, seed, head, outputs, times):
+def _start(task, seed, head, outputs, times, build, batch):
     """The network with this seed, and as often as told a pipeline of the batches in the seed's order."""
     import tensorflow as tf
 
-    network, n = _network(seed, head, outputs), _steps(task) * BATCH
+    network, n = _network(seed, head, outputs, build), _steps(task, batch) * batch
     examples = tf.data.Dataset.from_tensor_slices((task.images[:n], task.labels[:n])).cache()
-    return network, [examples.shuffle(n, seed=seed).batch(BATCH, drop_remainder=True) for _ in range(times)]
+    return network, [examples.shuffle(n, seed=seed).batch(batch, drop_remainder=True) for _ in range(times)]
 
 
-def _network(seed, head, outputs):
+def _network(seed, head, outputs, build=None):
     keras.utils.set_random_seed(seed)
-    network = unet((SIZE, SIZE, 3), outputs, filters=8, depth=1 if _fast() else 2)
+    network = build() if build else unet((SIZE, SIZE, 3), outputs, filters=8, depth=1 if _fast() else 2)
     return network if head is None else keras.Model(network.input, head(network.output))
 
 
-def _compile(network, task, loss, optimizer, epochs, **options):
+def _compile(network, task, loss, optimizer, epochs, batch, **options):
     """Compiles the network; how many epochs it is to be trained at this pace.
 
     At the fast pace there are so few steps that it takes longer to compile a function of them.
     """
     epochs = min(epochs, 2) if _fast() else epochs
     if optimizer is None:
-        optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(5e-3, epochs * _steps(task)))
+        optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(5e-3, epochs * _steps(task, batch)))
     network.compile(optimizer, loss, run_eagerly=_fast(), **options)
     return epochs
 
@@ -199,9 +204,9 @@ def _fast():
     return os.environ.get("SERIES_PACE") == "fast"
 
 
-def _steps(task):
+def _steps(task, batch):
     """How many steps an epoch has, at this pace."""
-    return 1 if _fast() else len(task.images) // BATCH
+    return 1 if _fast() else len(task.images) // batch
 
 
 def _argmax(model, task):

@@ -105,7 +105,7 @@ def spread(weights, whole_set):
     axis.set_yticks(range(len(CLASSES)), CLASSES)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="x", alpha=0.25)
-    axis.plot([], [], "o", color="0.5", markersize=4, label="from a batch of three pictures")
+    axis.plot([], [], "o", color="0.5", markersize=4, label="from one batch")
     axis.plot([], [], color=BLACK, linewidth=3, label="from the whole set")
     axis.legend(loc="lower center", bbox_to_anchor=(0.45, 1), ncols=2, frameon=False, fontsize=9)
     return figure

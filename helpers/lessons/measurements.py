@@ -113,7 +113,8 @@ def _gradient(case):
     sizes = [np.linalg.norm(slope) / np.linalg.norm(v) for slope, v in zip(slopes, kernels, strict=True)]
     case.model.set_weights(before)  # training mode moves the moving statistics
     return (
-        f"on 8 pictures the gradients of {len(kernels)} kernels have {min(sizes):.0e} to {max(sizes):.0e} of their size"
+        f"on 8 pictures the gradients of {len(kernels)} kernels are {min(sizes):.0e} to {max(sizes):.0e} "
+        "of the kernels' size"
     )
 
 

@@ -54,7 +54,7 @@ def test_frozen_normalisation_is_in_inference_mode(said):
 
 def test_momentum(said):
     """Claim E4: alike in training mode; the larger the momentum, the later inference mode follows."""
-    lines = [numbers(line.split("loss")[1]) for line in said["p3-measure"].splitlines()]
+    lines = [numbers(line.split("loss")[1]) for line in said["p3-measure"].splitlines()[:3]]
     training, inference = [line[0] for line in lines], [line[1] for line in lines]
     assert np.ptp(training) < 0.02 and inference[2] > 3 * inference[0]
     assert [[line[2], line[4]] for line in lines] == [[65, 100], [10, 70], [1, 11]]  # per cent, after 10 and 120 steps
@@ -71,7 +71,7 @@ def test_double_softmax_has_a_lowest_loss(said):
 
 def test_a_double_softmax_harms_where_there_are_many_classes(said):
     """With three seeds each: every seed is lower than every seed without, and with SGD by more."""
-    rows = [[float(n) for n in re.search(r"\[(.*)\]", line)[1].split()] for line in said["p4-many"].splitlines()]
+    rows = [[float(n) for n in re.search(r"\[(.*)\]", line)[1].split()] for line in said["p4-many"].splitlines()[1:]]
     adam, adam_twice, sgd, sgd_twice, faster_twice, weak = rows
     assert len(adam) == 3 and max(adam_twice) < min(adam) and max(sgd_twice) < min(sgd)
     assert np.mean(sgd_twice) / np.mean(sgd) < np.mean(adam_twice) / np.mean(adam)
@@ -111,18 +111,18 @@ def test_preflight_names_each_patient(said):
 
 def test_no_rate_heals_the_frozen_network(said):
     """Claim E8, and why E3 alone cannot be the answer."""
-    adadelta, both, neither, lost, kept = (numbers(line[34:]) for line in said["rates"].splitlines())
-    assert np.ptp(adadelta[:3]) < 0.02 and adadelta[4] > adadelta[0] + 0.1  # alone, it moves at 0.1
-    assert max(both[:5]) < 0.2 < both[5] - 0.1  # frozen besides, only at 1.0
-    assert max(lost) < 0.3 and max(kept) > 0.5
-    assert max(neither[:5]) < 0.1 and neither[5] < both[5] - 0.1  # with Adadelta, too
+    ends = [np.reshape(numbers(line[34:]), (4, 3)) for line in said["rates"].splitlines()]  # (rate, seed)
+    adadelta, both, neither, lost, kept = ends
+    assert np.ptp(adadelta[:2], axis=0).max() < 0.03 and (adadelta[2] > adadelta[0] + 0.05).all()  # alone, it moves
+    assert (both[2] - both[0]).max() < 0.05 and (both[3] > both[2] + 0.1).all()  # frozen besides, only at 1.0
+    assert lost.max() < 0.35 and (kept.max(axis=0) > 0.5).all()
+    assert (neither[2] - neither[0]).max() < 0.05 and (neither[3] < both[3]).all()  # with Adadelta, too
 
 
 def test_habits(said):
-    """Claims E9 and E10."""
+    """Claim E9."""
     early, late = (float(number) for number in re.findall(r"0\.\d\d", said["habits"]))
     assert late > early + 0.05
-    assert 9 * 20 * 0.9 < int(re.search(r"meets (\d+) others", said["shards"])[1]) <= 9 * 20
 
 
 def test_a_hidden_patient_differs_from_the_control_in_one_thing():
@@ -131,7 +131,7 @@ def test_a_hidden_patient_differs_from_the_control_in_one_thing():
         layer.set_weights([weight + 0.5 for weight in layer.get_weights()])
     found = {}
     for number in clinic.PATIENTS:
-        patient = clinic.patient(number, donor)
+        patient = clinic.patient(number, donor, m=0.5)
         model = experiments.model(patient.task, **patient.options)
         names = ("down0a_conv", "down0a_norm", "logits")
         found[number] = {name: model.get_layer(name).get_weights() for name in names if number in (2, 5)}, model
@@ -145,10 +145,11 @@ def test_a_hidden_patient_differs_from_the_control_in_one_thing():
     assert same == [True, True, False, False] and np.all(found[2][0]["down0a_norm"][3] == 1)
     assert all(map(np.array_equal, found[5][0]["down0a_norm"], theirs["down0a_norm"]))
     assert [found[n][1].get_layer("to_plus_minus_1").scale for n in (2, 5)] == [1 / 127.5, 1.0]
+    assert [found[n][1].get_layer("down0a_norm").momentum for n in (3, 6)] == [0.5, 0.9]
     assert np.allclose(found[4][1].predict_on_batch(np.zeros((1, 32, 32, 3))).sum(-1), 1)
     assert set(np.unique(clinic.patient(6, donor).task.labels)) == {0, 1, 2, 3, 4}
-    with pytest.raises(ValueError, match="2, 4, 5, 6"):
-        clinic.patient(3, donor)
+    with pytest.raises(ValueError, match="2, 3, 4, 5, 6"):
+        clinic.patient(7, donor)
 
 
 @pytest.fixture(scope="module")
