@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # Notebooks that may have more than 25 code cells or 1,000 words: name -> up to how many. Small cells read better.
 LONGER = {
+    "01_per_pixel_softmax": (25, 1100),  # ends with the street that 03 to 05 come back to
     "03_weighted_cross_entropy": (45, 1900),  # brings in scores, and the network that 03 to 05 train
     "04_dice_loss": (30, 1420),
     "05_why_it_does_not_learn": (37, 2300),  # two parts, for two sittings
