@@ -172,8 +172,8 @@ def _iou_calls():
         ("scikit-learn", "macro, labels=[0, 1, 2, 3], void left in", _by_sklearn_with_void),
         ("segmentation_models_pytorch", "iou_score(reduction='macro')", smp("macro")),
         ("segmentation_models_pytorch", "iou_score(reduction='micro')", smp("micro")),
-        ("MONAI", "MeanIoU(ignore_index=255)", monai(ignore_index=VOID)),
-        ("MONAI", "… with include_background=False", monai(ignore_index=VOID, include_background=False)),
+        ("MONAI", "MeanIoU(), void as zeros", monai()),
+        ("MONAI", "… with include_background=False", monai(include_background=False)),
         ("pytorch-ignite", "mIoU(ConfusionMatrix(4))", _by_ignite),
         ("MedPy", "jc of each class, averaged, valid pixels", _by_medpy),
         ("miseval", "IoU of each class, averaged, valid pixels", _by_miseval),
@@ -259,9 +259,9 @@ def _by_monai(**options):
         import torch
 
         metric = monai.metrics.MeanIoU(**options)
-        y, y_pred = (np.eye(VOID + 1, dtype="float32")[classes][..., :N] for classes in (truth, prediction))
-        y[truth == VOID] = VOID  # in every channel: MONAI finds there what to ignore
-        metric(torch.tensor(y_pred).movedim(3, 1), torch.tensor(y).movedim(3, 1))
+        y, y_pred = (np.eye(N, dtype="float32")[np.where(truth == VOID, 0, each)] for each in (truth, prediction))
+        valid = (truth != VOID)[..., None]
+        metric(torch.tensor(y_pred * valid).movedim(3, 1), torch.tensor(y * valid).movedim(3, 1))
         return metric.aggregate()
 
     return score

@@ -6,10 +6,12 @@ Counts only, and nothing from which a photograph or a label could be drawn:
 
 - the confusion matrix of each test image, with one look (the image alone) and with four (its mirror image, and both a
   quarter larger), these at several strengths of logit adjustment, of which 0 is none;
+- what the network says where nobody labelled;
 - valid pixels by confidence and right or wrong, at many temperatures;
 - valid pixels by three measures of doubt, and by their distance to the nearest border of classes, right and all;
 - each connected region of the test labels: its class, its pixels, and how many of them are right;
-- how often two people's labels agree, on the training photographs that the data set holds twice.
+- how often two people's labels agree, on the training photographs that the data set holds twice;
+- the scores of experiments that differ in their seed alone.
 
 Logit adjustment (Menon, Jayasumana, Rawat, Jain, Veit and Kumar, "Long-tail Learning via Logit Adjustment", ICLR 2021,
 section 4.1) subtracts s * log(share of the class in the training pixels) from the logits of a trained network. Its
@@ -17,6 +19,7 @@ strength s is chosen on the validation images. The test images choose nothing.
 """
 
 import argparse
+import csv
 import json
 import shlex
 import sys
@@ -125,11 +128,12 @@ def tested(model, images, labels):
     loss = np.zeros(len(TEMPERATURES))
     doubt, away = np.zeros((3, 2, FINE), "int64"), np.zeros((2, FARTHEST + 1), "int64")
     band, sure = np.zeros((2, N_CLASSES, N_CLASSES), "int64"), np.zeros((N_CLASSES, N_CLASSES), "int64")
-    pieces = []
+    pieces, void = [], []
     for number, (each, truth) in enumerate(_by_image(model, images, labels)):
         logits, mask = each.mean(axis=0), each.mean(axis=0).argmax(axis=-1)
         valid, far = truth != VOID, distance(truth)
         right = (mask == truth) & valid
+        void.append(np.bincount(mask[~valid], minlength=N_CLASSES))
         one.append(metrics.confusion(truth, each[0].argmax(axis=-1), N_CLASSES))
         for strength, kept in zip(STRENGTHS, four, strict=True):
             given = adjusted(logits, strength, TRAIN_PIXELS).argmax(axis=-1)
@@ -160,6 +164,7 @@ def tested(model, images, labels):
            for name, value in packed(f"adjusted_{k}", np.stack(kept)).items()},
         "temperatures": np.array(TEMPERATURES), "confidence": bins, "cross_entropy": loss / bins[0, 0].sum(),
         "doubt": doubt, "distance": away, "band": band, "sure": sure,
+        "void": np.stack(void).astype("uint32"),
         "regions": np.concatenate(pieces).astype("uint32"),
     }  # fmt: skip
 
@@ -211,6 +216,25 @@ def twice(names, images, labels, least=0.99):
     return found
 
 
+def seeds(path):
+    """The scores of experiments that differ in their seed alone, from results/experiments.csv, four looks.
+
+    Returns:
+        A list of {score: [one per seed]} in %, with ``what``: the command without its seed.
+    """
+    found = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["test_time_augmentation"] == "flip, two sizes":
+                words = [word for word in shlex.split(row["command"])[2:] if not word.startswith("seed=")]
+                what = " ".join(words[2:] if words[0] == "--what" else words)
+                found.setdefault(what, {})[row["seed"]] = row
+    return [
+        {"what": what, **{n: [float(row[n]) for row in rows.values()] for n in ("pixel_accuracy", "mean_iou")}}
+        for what, rows in found.items() if len(rows) > 1
+    ]  # fmt: skip
+
+
 def _by_image(model, images, labels):
     for start in range(0, len(images), BATCH):
         each = looks(model, images[start : start + BATCH])
@@ -249,7 +273,9 @@ def main(arguments=None):
         "strengths": STRENGTHS,
         "chosen_strength": STRENGTHS[int(np.argmax(scores))],
         "sure_above": SURE,
+        "names": dataset.names("test"),
         "twice": same,
+        "seeds": seeds(OUT.with_name("experiments.csv")),
     }
     print("mean IoU on validation", {s: round(100 * v, 1) for s, v in zip(STRENGTHS, scores, strict=True)}, flush=True)
     counts = tested(model, *dataset.load("test"))

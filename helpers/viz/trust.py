@@ -1,0 +1,170 @@
+"""Draws how far scores and confidences can be believed: spreads, reliability, confident mistakes, confusions."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from helpers.classes import CLASS_NAMES, VOID
+from helpers.viz import draw
+from helpers.viz.style import BAD, BLACK, BLUE, ORANGE, PALE_BLUE
+
+
+def conventions(values, title, published=None):
+    """Draws one score by several conventions, as a bar each.
+
+    Args:
+        values: {convention: fraction}; the first is drawn darker. published: (name, fraction), a line across.
+    """
+    figure, axis = plt.subplots(figsize=(7.5, 0.32 * len(values) + 1), layout="constrained")
+    names = list(values)
+    bars = axis.barh(names, [100 * values[name] for name in names], color=[BLUE, *["0.7"] * (len(names) - 1)])
+    axis.bar_label(bars, fmt="%.1f", padding=3)
+    axis.invert_yaxis()
+    axis.set(xlabel="%", title=title, xlim=(0, 1.15 * 100 * max(values.values())))
+    if published is not None:
+        axis.axvline(100 * published[1], color=ORANGE, linestyle="--", label=published[0])
+        axis.legend(loc="lower left", bbox_to_anchor=(0.62, 1), frameon=False, fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def toy(pairs):
+    """Draws label maps of a few pixels, each number in its pixel; void is black.
+
+    Args:
+        pairs: {title: integers (row, col)}.
+    """
+    figure, axes = plt.subplots(1, len(pairs), figsize=(2.3 * len(pairs), 1.5), layout="constrained")
+    shades = {0: "0.92", 1: PALE_BLUE, 2: ORANGE, 3: "0.6", VOID: BLACK}
+    for axis, (title, classes) in zip(axes, pairs.items(), strict=True):
+        rows, cols = classes.shape
+        draw.plain(axis).set(xlim=(-0.5, cols - 0.5), ylim=(rows - 0.5, -0.5), aspect="equal")
+        axis.set_title(title, fontsize=10)
+        for (row, col), c in np.ndenumerate(classes):
+            axis.add_patch(plt.Rectangle((col - 0.5, row - 0.5), 1, 1, facecolor=shades[int(c)], edgecolor="0.4"))
+            axis.text(col, row, "void" if c == VOID else c, ha="center", va="center", fontsize=9,
+                      color="white" if c == VOID else "black")  # fmt: skip
+    return figure
+
+
+def spreads(panels, lead):
+    """Draws how many points each source moves a score, beside a lead over another network.
+
+    Args:
+        panels: {score: {source: points}}. lead: {score: points}, a dashed line in its panel.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(10, 2.6), sharey=True, layout="constrained")
+    for axis, (score, points) in zip(axes, panels.items(), strict=True):
+        bars = axis.barh(list(points), list(points.values()), color=BLUE, height=0.6)
+        axis.bar_label(bars, fmt="%.1f", padding=3)
+        axis.axvline(lead[score], color=ORANGE, linestyle="--", label=f"ahead of FCN-16s by {lead[score]:.1f}")
+        axis.set(title=score, xlabel="points", xlim=(0, 1.18 * max(points.values())))
+        axis.legend(loc="lower right", fontsize=9, framealpha=0.9)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].invert_yaxis()
+    return figure
+
+
+def reliability(bins, title):
+    """Draws a reliability diagram: accuracy against confidence, and below it how many pixels each bin has.
+
+    Args:
+        bins: with ``pixels``, ``right`` and ``confidence`` (bin,), as `helpers.lessons.trust.Reliability`.
+    """
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(4.6, 4.9), sharex=True, height_ratios=(3, 1), layout="constrained"
+    )
+    n, edges = len(bins.pixels), np.linspace(0, 1, len(bins.pixels) + 1)
+    middle, some = (edges[1:] + edges[:-1]) / 2, np.asarray(bins.pixels) > 0
+    accuracy = np.where(some, bins.right / np.maximum(bins.pixels, 1), np.nan)
+    confidence = np.where(some, bins.confidence / np.maximum(bins.pixels, 1), np.nan)
+    upper.bar(middle, accuracy, 0.9 / n, color=BLUE, label="share that is right")
+    gaps = {"x": middle[some], "width": 0.9 / n, "bottom": np.minimum(accuracy, confidence)[some]}
+    upper.bar(height=np.abs(confidence - accuracy)[some], color="none", edgecolor=BAD, hatch="////", linewidth=0.8,
+              label="distance to the confidence", **gaps)  # fmt: skip
+    upper.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="calibrated")
+    upper.set(ylim=(0, 1), xlim=(0, 1), ylabel="right")
+    upper.set_title(title, fontsize=10.5)
+    upper.legend(loc="upper left", fontsize=8.5, frameon=False)
+    lower.bar(middle, 100 * np.asarray(bins.pixels) / np.sum(bins.pixels), 0.9 / n, color="0.6")
+    lower.set(xlabel="confidence", ylabel="% of pixels", ylim=(0, 100))
+    for axis in (upper, lower):
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def beside(*figures_of, size=(10, 3.2)):
+    """Draws panels beside each other: each argument is a function that draws into one axis."""
+    figure, axes = plt.subplots(1, len(figures_of), figsize=size, layout="constrained")
+    for axis, draw_into in zip(np.atleast_1d(axes), figures_of, strict=True):
+        draw_into(axis)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+    return figure
+
+
+def confident_mistakes(image, truth, mask, confidence, colour, above=0.9):
+    """Draws a scene, its truth, a mask, the confidence, and where the mask is wrong and the confidence is high.
+
+    Args:
+        image: uint8 (row, col, RGB); truth, mask: (row, col); confidence: float (row, col). colour: from a mask to RGB.
+    """
+    wrong = (mask != truth) & (truth != VOID)
+    errors = np.full((*truth.shape, 3), 255, "uint8")
+    errors[wrong] = [round(255 * part) for part in to_rgb("0.75")]
+    errors[wrong & (confidence > above)] = [round(255 * part) for part in to_rgb(BAD)]
+    pictures = {"image": image, "truth": colour(truth), "argmax": colour(mask), "confidence": confidence}
+    figure, axes = plt.subplots(1, 5, figsize=(11, 2.5), layout="constrained")
+    for axis, (title, picture) in zip(axes, [*pictures.items(), ("wrong", errors)], strict=True):
+        shown = draw.plain(axis).imshow(picture, interpolation="nearest", cmap="viridis", vmin=0, vmax=1)
+        axis.set_title(title, fontsize=10)
+        if title == "confidence":
+            figure.colorbar(shown, ax=axis, location="bottom", shrink=0.8, pad=0.03)
+    axes[-1].set_xlabel(f"red: above {above}\ngrey: less sure", fontsize=9)
+    return figure
+
+
+def others(pictures, bars):
+    """Draws photographs beside a network's masks and confidences, one column for each.
+
+    Args:
+        pictures: {title: (image, mask, confidence)}. bars: {title: a sentence below it}.
+    """
+    figure, axes = plt.subplots(3, len(pictures), figsize=(3.2 * len(pictures), 6.6), layout="constrained")
+    for column, (title, (image, mask, confidence)) in zip(axes.T, pictures.items(), strict=True):
+        column[0].set_title(title, fontsize=11)
+        for axis, picture in zip(column, (image, draw.colours(mask), confidence), strict=True):
+            shown = draw.plain(axis).imshow(picture, interpolation="nearest", cmap="viridis", vmin=0, vmax=1)
+        column[2].set_xlabel(bars[title], fontsize=10)
+    for axis, name in zip(axes[:, 0], ("photo", "class", "confidence"), strict=True):
+        axis.set_ylabel(name)
+    figure.colorbar(shown, ax=axes[2, :], location="right", shrink=0.8, pad=0.01)
+    draw.legend(figure, [mask for _, mask, _ in pictures.values()], columns=6, at=(0.5, 0.0))
+    return figure
+
+
+def confusions(matrix, most=12):
+    """Draws the largest confusions as lines from the true class to the class given; thicker lines are more pixels.
+
+    Args:
+        matrix: (class, class), rows = truth.
+    """
+    wrong = np.array(matrix)
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = [(*divmod(int(k), len(wrong)), wrong.ravel()[k] / wrong.sum()) for k in order]
+    sides = [sorted({pair[side] for pair in pairs}, key=lambda c: -sum(p[2] for p in pairs if p[side] == c))
+             for side in (0, 1)]  # fmt: skip
+    figure, axis = plt.subplots(figsize=(7, 0.42 * max(map(len, sides)) + 0.9), layout="constrained")
+    places = [{c: i * (max(map(len, sides)) - 1) / max(len(side) - 1, 1) for i, c in enumerate(side)} for side in sides]
+    for truth, given, share in pairs:
+        axis.plot([0, 1], [places[0][truth], places[1][given]], color=draw.PALETTE[truth] / 300, alpha=0.85,
+                  linewidth=160 * share, solid_capstyle="butt")  # fmt: skip
+    for x, place, align in ((-0.02, places[0], "right"), (1.02, places[1], "left")):
+        for c, y in place.items():
+            axis.text(x, y, CLASS_NAMES[c], ha=align, va="center", fontsize=10)
+    axis.set(xlim=(-0.35, 1.35), ylim=(max(map(len, sides)) - 0.4, -1.3))
+    axis.text(-0.02, -1, "is", ha="right", style="italic")
+    axis.text(1.02, -1, "is called", ha="left", style="italic")
+    axis.axis("off")
+    return figure
