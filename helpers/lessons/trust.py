@@ -117,6 +117,17 @@ def reliability(logits, labels, temperature=1.0, bins=15):
     return Reliability(*counts, -np.log(np.maximum(p[np.arange(len(p)), truth], 1e-30)).mean())
 
 
+def recall_precision(logits, labels, c=experiments.RARE):
+    """Recall and precision of a class, for each seed: float (2, seed); precision is NaN where it is never given.
+
+    Args:
+        logits: float (seed, image, row, col, class). labels: integers (image, row, col); 255 is left out.
+    """
+    given, own = (logits.argmax(axis=-1) == c) & (labels != VOID), labels == c
+    found, calls = (np.sum(each, axis=(1, 2, 3)) for each in (given & own, given))
+    return np.array([found / own.sum(), np.where(calls > 0, found / np.maximum(calls, 1), np.nan)])
+
+
 def scenes_logits(task, loss, seeds=(0, 1, 2)):
     """Trains the small network of notebook 03 with a loss, and gives its logits of the held-out scenes.
 

@@ -93,13 +93,22 @@ def reliability(bins, title):
     return figure
 
 
-def beside(*figures_of, size=(10, 3.2)):
-    """Draws panels beside each other: each argument is a function that draws into one axis."""
-    figure, axes = plt.subplots(1, len(figures_of), figsize=size, layout="constrained")
-    for axis, draw_into in zip(np.atleast_1d(axes), figures_of, strict=True):
-        draw_into(axis)
-        axis.spines[["top", "right"]].set_visible(False)
+def by_distance_and_size(distances, sizes):
+    """Draws the share of right pixels against the distance to a border, and against the size of an object.
+
+    Args:
+        distances: (n,), the shares at 1 … n pixels. sizes: {pixels: share}.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True, layout="constrained")
+    left.plot(range(1, len(distances) + 1), 100 * np.asarray(distances), "o-", color=BLUE, markersize=4)
+    left.axvspan(0.5, 3.5, color=PALE_BLUE, zorder=0)
+    left.annotate("the band", (3.7, 4), fontsize=9)
+    left.set(xlabel="pixels to the next class", ylabel="% right", ylim=(0, 100), xlim=(0.5, len(distances) + 0.5))
+    right.plot(list(sizes), 100 * np.array(list(sizes.values())), "s-", color=ORANGE, markersize=5)
+    right.set(xscale="log", xlabel="pixels of the object")
+    for axis in (left, right):
         axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -124,18 +133,17 @@ def confident_mistakes(image, truth, mask, confidence, colour, above=0.9):
     return figure
 
 
-def others(pictures, bars):
-    """Draws photographs beside a network's masks and confidences, one column for each.
+def others(pictures):
+    """Draws photographs above a network's masks and confidences, one column for each.
 
     Args:
-        pictures: {title: (image, mask, confidence)}. bars: {title: a sentence below it}.
+        pictures: {title: (image, mask, confidence)}.
     """
     figure, axes = plt.subplots(3, len(pictures), figsize=(3.2 * len(pictures), 6.6), layout="constrained")
     for column, (title, (image, mask, confidence)) in zip(axes.T, pictures.items(), strict=True):
         column[0].set_title(title, fontsize=11)
         for axis, picture in zip(column, (image, draw.colours(mask), confidence), strict=True):
             shown = draw.plain(axis).imshow(picture, interpolation="nearest", cmap="viridis", vmin=0, vmax=1)
-        column[2].set_xlabel(bars[title], fontsize=10)
     for axis, name in zip(axes[:, 0], ("photo", "class", "confidence"), strict=True):
         axis.set_ylabel(name)
     figure.colorbar(shown, ax=axes[2, :], location="right", shrink=0.8, pad=0.01)
