@@ -3,10 +3,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
 
 from helpers.classes import CLASS_NAMES, VOID
 from helpers.viz import draw
-from helpers.viz.style import BAD, BLACK, BLUE, ORANGE, PALE_BLUE
+from helpers.viz.style import BAD, BLACK, BLUE, CLASS_COLOURS, ORANGE, PALE_BLUE
 
 
 def conventions(values, title, published=None):
@@ -17,13 +18,15 @@ def conventions(values, title, published=None):
     """
     figure, axis = plt.subplots(figsize=(7.5, 0.32 * len(values) + 1), layout="constrained")
     names = list(values)
-    bars = axis.barh(names, [100 * values[name] for name in names], color=[BLUE, *["0.7"] * (len(names) - 1)])
-    axis.bar_label(bars, fmt="%.1f", padding=3)
-    axis.invert_yaxis()
-    axis.set(xlabel="%", title=title, xlim=(0, 1.15 * 100 * max(values.values())))
     if published is not None:
-        axis.axvline(100 * published[1], color=ORANGE, linestyle="--", label=published[0])
-        axis.legend(loc="lower left", bbox_to_anchor=(0.62, 1), frameon=False, fontsize=9)
+        axis.axvline(
+            100 * published[1], color=ORANGE, linestyle="--", label=f"{published[0]}: {100 * published[1]:.1f}"
+        )
+        axis.legend(loc="lower right", frameon=False, fontsize=9)
+    bars = axis.barh(names, [100 * values[name] for name in names], color=[BLUE, *["0.7"] * (len(names) - 1)])
+    axis.bar_label(bars, fmt="%.1f", padding=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    axis.invert_yaxis()
+    axis.set(xlabel="%", title=title, xlim=(0, 1.2 * 100 * max(values.values())))
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -53,15 +56,21 @@ def spreads(panels, lead):
     Args:
         panels: {score: {source: points}}. lead: {score: points}, a dashed line in its panel.
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(10, 2.6), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, len(panels), figsize=(10, 2.5), sharey=True, layout="constrained")
     for axis, (score, points) in zip(axes, panels.items(), strict=True):
-        bars = axis.barh(list(points), list(points.values()), color=BLUE, height=0.6)
-        axis.bar_label(bars, fmt="%.1f", padding=3)
-        axis.axvline(lead[score], color=ORANGE, linestyle="--", label=f"ahead of FCN-16s by {lead[score]:.1f}")
-        axis.set(title=score, xlabel="points", xlim=(0, 1.18 * max(points.values())))
-        axis.legend(loc="lower right", fontsize=9, framealpha=0.9)
+        for y, value in enumerate(points.values()):
+            axis.plot([0.01, value], [y, y], color="0.75", linewidth=1.5)
+            axis.plot(value, y, "o", color=BLUE, markersize=7)
+            axis.annotate(f"{value:.2f}" if value < 1 else f"{value:.1f}", (value, y), (8, 0), va="center",
+                          textcoords="offset points",
+                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+        axis.axvline(lead[score], color=ORANGE, linestyle="--", zorder=0, label=f"FCN-16s is {lead[score]:.1f} behind")
+        axis.set(xlabel="points, each mark ten times the last", xscale="log", xlim=(0.02, 300))
+        axis.set_yticks(range(len(points)), list(points))
+        axis.legend(loc="lower right", bbox_to_anchor=(1.02, 0.98), fontsize=9, frameon=False, borderaxespad=0)
+        axis.set_title(score, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(points) - 0.5, -0.5)
     return figure
 
 
@@ -112,24 +121,35 @@ def by_distance_and_size(distances, sizes):
     return figure
 
 
-def confident_mistakes(image, truth, mask, confidence, colour, above=0.9):
+def confident_mistakes(image, truth, mask, confidence, names, above=0.9):
     """Draws a scene, its truth, a mask, the confidence, and where the mask is wrong and the confidence is high.
 
     Args:
-        image: uint8 (row, col, RGB); truth, mask: (row, col); confidence: float (row, col). colour: from a mask to RGB.
+        image: uint8 (row, col, RGB); truth, mask: (row, col), a few classes or VOID; confidence: float (row, col).
+        names: of the classes.
     """
+    table = np.zeros((256, 3), "uint8")  # void is black
+    table[: len(names)] = [np.round(255 * np.array(to_rgb(colour))) for colour in CLASS_COLOURS[: len(names)]]
     wrong = (mask != truth) & (truth != VOID)
     errors = np.full((*truth.shape, 3), 255, "uint8")
     errors[wrong] = [round(255 * part) for part in to_rgb("0.75")]
     errors[wrong & (confidence > above)] = [round(255 * part) for part in to_rgb(BAD)]
-    pictures = {"image": image, "truth": colour(truth), "argmax": colour(mask), "confidence": confidence}
-    figure, axes = plt.subplots(1, 5, figsize=(11, 2.5), layout="constrained")
-    for axis, (title, picture) in zip(axes, [*pictures.items(), ("wrong", errors)], strict=True):
+    pictures = {"image": image, "truth": table[truth], "argmax": table[mask], "confidence": confidence, "wrong": errors}
+    figure, axes = plt.subplots(1, 5, figsize=(10, 2.5))
+    figure.subplots_adjust(left=0.005, right=0.995, top=0.9, bottom=0.18, wspace=0.06)
+    for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
         shown = draw.plain(axis).imshow(picture, interpolation="nearest", cmap="viridis", vmin=0, vmax=1)
         axis.set_title(title, fontsize=10)
         if title == "confidence":
-            figure.colorbar(shown, ax=axis, location="bottom", shrink=0.8, pad=0.03)
-    axes[-1].set_xlabel(f"red: above {above}\ngrey: less sure", fontsize=9)
+            bar = figure.colorbar(shown, cax=axis.inset_axes([0.1, -0.1, 0.8, 0.05]), orientation="horizontal")
+            bar.ax.tick_params(labelsize=8)
+    axes[4].spines[:].set_visible(True)
+    handles = [Patch(color=colour, label=name) for name, colour in zip(names, CLASS_COLOURS, strict=False)]
+    handles.append(Patch(color=BLACK, label="void"))
+    text = {"loc": "upper center", "frameon": False, "fontsize": 9, "handlelength": 1.2, "columnspacing": 1.0}
+    figure.legend(handles=handles, bbox_to_anchor=(0.3, 0.15), ncols=len(handles), **text)
+    kinds = [Patch(color=BAD, label=f"above {above}"), Patch(color="0.75", label="less sure")]
+    figure.legend(handles=kinds, bbox_to_anchor=(0.9, 0.15), ncols=2, **text)
     return figure
 
 
@@ -175,4 +195,23 @@ def confusions(matrix, most=12):
     axis.text(-0.02, -1, "is", ha="right", style="italic")
     axis.text(1.02, -1, "is called", ha="left", style="italic")
     axis.axis("off")
+    return figure
+
+
+def recall_precision(adjusted, weights):
+    """Draws precision against recall, a colour for each seed: lines over the strengths, and a mark for class weights.
+
+    Args:
+        adjusted: float (strength, 2, seed), recall and precision. weights: float (2, seed).
+    """
+    figure, axis = plt.subplots(figsize=(6.2, 3), layout="constrained")
+    for k, (colour, marker) in enumerate(zip((BLUE, ORANGE, BLACK), "os^", strict=True)):
+        axis.plot(adjusted[:, 0, k], adjusted[:, 1, k], marker=marker, markersize=4, color=colour, linewidth=1,
+                  label=f"logit adjustment, seed {k}")  # fmt: skip
+        axis.plot(weights[0, k], weights[1, k], marker=marker, markersize=13, color=colour, linestyle="none",
+                  markerfacecolor="none", markeredgewidth=2, label=f"class weights, seed {k}")  # fmt: skip
+    axis.set(xlabel="recall of things", ylabel="precision of things", xlim=(-0.02, 1), ylim=(0, 0.6))
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9, frameon=False, labelspacing=0.8)
     return figure

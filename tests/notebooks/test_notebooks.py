@@ -21,6 +21,7 @@ LONGER = {
     "04_dice_loss": (30, 1350),
     "05_why_it_does_not_learn": (35, 2100),  # two parts, for two sittings
     "06_unet_on_siftflow": (27, 1300),  # a whole run: data, training, scores, others' scores, a photo of the reader's
+    "08_can_i_believe_it": (26, 1400),  # four questions, each with a run of its own
 }
 
 
@@ -133,6 +134,7 @@ RUN_BY = {
     "04": "test_lesson_04",
     "05": "test_lesson_05",
     "06": "test_browser",
+    "08": "test_lesson_08",
 }
 
 
