@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = {
     "helpers/fetch/manifest.py": ("helpers/fetch/siftflow.tsv",),
     "helpers/lessons/trust.py": (
-        "data/photos/coffee.jpg",
+        "data/photos/*",
         "results/siftflow_cpu_test_images.npz",
         "results/library_scores.json",
     ),  # fmt: skip
