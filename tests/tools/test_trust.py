@@ -144,3 +144,23 @@ def test_the_page_says_what_the_record_says(record):
         said.append("{:.1f} % and {:.1f} %".format(*shares))
     assert [sentence for sentence in said if sentence not in passage] == []
     assert right[size < 100].sum() / size[size < 100].sum() < 0.2
+
+
+@pytest.mark.slow
+def test_some_photographs_again(siftflow_root):
+    """The first eight test images have the matrices, regions and void pixels of the record, but for rounding."""
+    from helpers import runs, siftflow
+
+    dataset = siftflow.SiftFlow(siftflow_root)
+    record = lesson.test_images()
+    assert dataset.names("test") == record.about["names"]
+    images, labels = dataset.load(dataset.names("test")[:8])
+    counts = trust.tested(runs.pretrained(trust.NETWORK)[0], images, labels)
+    regions = record.counts["regions"]
+    assert counts["regions"][:, :3].tolist() == regions[regions[:, 0] < 8][:, :3].tolist()
+    none = trust.STRENGTHS.index(0.0)
+    each = np.zeros(8 * 33 * 33, "int64")
+    each[counts[f"adjusted_{none}_at"]] = counts[f"adjusted_{none}_count"]
+    moved = np.abs(each.reshape(8, 33, 33) - record.four_looks[:8]).sum() / each.sum()
+    assert moved < 0.001
+    assert counts["void"].sum() == record.counts["void"][:8].sum()
