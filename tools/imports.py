@@ -19,8 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # Files that a module reads.
 DATA = {
     "helpers/fetch/manifest.py": ("helpers/fetch/siftflow.tsv",),
-    "helpers/runs.py": ("data/checkpoints/*", "results/*.json"),
-    "helpers/viz/photo.py": ("data/photos/*",),
+    "helpers/lessons/trust.py": (
+        "data/photos/*",
+        "results/siftflow_cpu_test_images.npz",
+        "results/library_scores.json",
+    ),  # fmt: skip
+    "helpers/runs.py": ("data/checkpoints/*", "results/siftflow_*.json", "results/tutorial_*.json"),
+    "helpers/viz/photo.py": ("data/photos/palace.jpg",),
 }
 
 

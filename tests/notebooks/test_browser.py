@@ -1,7 +1,7 @@
 """Every notebook in JupyterLab itself, in a browser: it can be read, its controls answer, and three run from the menu.
 
-Those three (01, 02 and 06) have a live view, or controls of each kind. 03 and 04 have one slider each, for which a few
-cells are run; 05 has none. Their other cells show what is committed.
+Those three (01, 02 and 06) have a live view, or controls of each kind. 03, 04 and 08 have one slider each, for which a
+few cells are run; 05 has none. Their other cells show what is committed.
 
 Screenshots to look at go to build/screenshots/, what server and kernels say to build/jupyterlab.log.
 """
@@ -259,6 +259,16 @@ class Test05(InTheBrowser):
     name = "05_why_it_does_not_learn"
     screenshots = ("p1", "preflight", "cards", "exercise", "chart")
     cells = ("setup", "imports")
+
+
+class Test08(InTheBrowser):
+    name = "08_can_i_believe_it"
+    screenshots = ("many", "spreads-figure", "temperature", "mistakes", "none", "confusions", "exercise")
+    cells = ("setup", "imports", "record", "temperature")
+
+    def test_slider(self, nb):
+        assert labels(nb, "temperature") == ["temperature"]
+        answers_the_keyboard(nb, "temperature", "temperature", "ArrowRight", "ArrowLeft")
 
 
 class Test06(InTheBrowser):

@@ -1,4 +1,4 @@
-"""Each verdict of notebooks 03 to 05 stands beside the cell whose output holds its numbers.
+"""Each verdict of notebooks 03 to 05, and 08, stands beside the cell whose output holds its numbers.
 
 A verdict says what a run showed: a sentence without such a cell claims what nobody measured. The tests of each lesson
 hold the numbers themselves; here sentence and output are brought together, so that neither changes alone.
@@ -79,6 +79,26 @@ VERDICTS = [
     ("05", "ward-why", "**All six, and none in the control.**",
      "preflight-ward", ["control no problem found", "6       labels"]),
     ("05", "habits-why", "**After 3**, with 0.15", "habits", ["after epoch 3 with 0.15; epoch 24 has 0.30"]),
+    ("08", "many-why", "**At least seven.**", "many", ["40.1", "37.6", "36.4", "39.5", "62.6", "39.0", "37.3"]),
+    ("08", "many-why", "*desert* and *moon*", "record", ["30 of 33 classes", "desert 18,922, moon 3"]),
+    ("08", "toy-why", "**From 0.25 to 0.70.**", "libraries", ["0.6987", "0.2500  MONAI", "0.3419  Keras"]),
+    ("08", "tests-why", "0.875 (classes of the truth), 0.438 (in either), 0.219", "tests", ["0.719", "0.844", "0.917"]),
+    ("08", "dice-why", "costs 0 to 0.65, an all-wrong one 0.05 to 1", "dice", ["0.6489", "0.4867", "0.0500", "1.0000"]),
+    ("08", "spreads-why", "between 35.7 and 43.2", "bootstrap", ["[35.7 43.2]"]),
+    ("08", "spreads-why", "ahead of one in every draw", "bootstrap", ["[0.7 3.4] · above 0 in 100%"]),
+    ("08", "spreads-why", "moves it by more than the lead", "spreads-figure", ["four 1.95", "1 50.70", "2 5.28"]),
+    ("08", "reliability-why", "90.7 %, and 85.3 % are right", "reliability", ["85.3%", "90.7%", "5.5%", "1.0%"]),
+    ("08", "doubt-why", "find 38 %", "doubt", ["38 % of the mistakes", "33 % of", "10 % of the mistakes"]),
+    ("08", "mistakes-why", "18 % have a confidence above 0.9", "mistakes", ["14.3% wrong", "2.8%", "18% of them"]),
+    ("08", "mistakes-why", "less than the seed does", "scenes", ["[1.4 1.7 3.9]", "[1.8 1.5 4.2]"]),
+    ("08", "none-why", "0.87 against 0.78", "none", ["confidence 0.78", "confidence 0.60", "confidence 0.87"]),
+    ("08", "border-why", "a tenth of the pixels and more than a quarter of the mistakes",
+     "border", ["10% of the pixels,  27% of the mistakes", "beside a border 49.9% right", "56: 19%", "45,000: 92%"]),
+    ("08", "confusions-why", "in 36 photographs", "confusions", ["in 36 of 200 photographs"]),
+    ("08", "adjust-why", "0.06 to 0.09, and theirs is 0.19 to 0.26",
+     "adjust-figure", ["[0.06 0.09 0.07] adjusted, [0.22 0.19 0.26] weights"]),
+    ("08", "adjust-why", "about half of the *things*", "adjust", ["strength 1.0: recall [0.45 0.5  0.56]"]),
+    ("08", "photographs-why", "from 52.9 to 66.3 %", "photographs", ["33.8%", "52.9%", "66.3%", "85.3%", "72.5%"]),
 ]  # fmt: skip
 
 
@@ -96,7 +116,7 @@ def test_a_verdict_has_its_numbers(number, text, verdict, source, numbers):
     assert [part for part in numbers if part not in said] == []
 
 
-@pytest.mark.parametrize("number", ["03", "04", "05"])
+@pytest.mark.parametrize("number", ["03", "04", "05", "08"])
 def test_every_answer_has_a_verdict_or_is_a_formula(number):
     """An answer that is held against no output follows from a formula, or describes a picture: those are named here."""
     of_itself = {"toy-why", "slope-why", "floor-why", "loop-why"}
@@ -109,7 +129,8 @@ def test_every_answer_has_a_verdict_or_is_a_formula(number):
 
 def test_a_verdict_about_a_rare_class_rests_on_three_seeds():
     """Where a notebook prints recall, precision or IoU of runs, each has three numbers."""
-    for number, source in (("03", "train-figure"), ("03", "turn"), ("04", "race-figure"), ("04", "curve-figure")):
+    for number, source in (("03", "train-figure"), ("03", "turn"), ("04", "race-figure"), ("04", "curve-figure"),
+                           ("08", "scenes"), ("08", "adjust"), ("08", "adjust-figure")):  # fmt: skip
         said = "".join(output.get("text", "") for output in cell(number, source).outputs)
         lists = [part.split() for part in re.findall(r"\[([^]]*)\]", said)]
         assert lists and {len(part) for part in lists} == {3}

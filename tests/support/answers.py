@@ -124,6 +124,37 @@ WRONG_SURE = {
 }
 
 
+def surest_mistake(mask, confidence, truth):
+    """The second exercise of notebook 08."""
+    wrong = (mask != truth) & (truth != 255)
+    return np.unravel_index(np.where(wrong, confidence, -1).argmax(), mask.shape)
+
+
+def surest_in_a_loop(mask, confidence, truth):
+    places = [place for place in np.ndindex(mask.shape) if truth[place] != 255 and mask[place] != truth[place]]
+    return max(places, key=lambda place: confidence[place])
+
+
+RIGHT_SUREST = {
+    "numpy": surest_mistake,
+    "loop": surest_in_a_loop,
+    "list": lambda m, c, t: [int(part) for part in surest_mistake(m, c, t)],
+}
+WRONG_SUREST = {
+    "Not answered": lambda m, c, t: None,
+    "write it with def": 3,
+    "stops with KeyError": lambda m, c, t: {}[0],
+    "not a row and a column": lambda m, c, t: "sky",
+    "np.unravel_index(place": lambda m, c, t: np.where((m != t) & (t != 255), c, -1).argmax(),
+    "a row and a column": lambda m, c, t: (m != t) & (t != 255),
+    "that pixel is void": lambda m, c, t: np.unravel_index(np.where(m != t, c, -1).argmax(), m.shape),
+    "that pixel is right": lambda m, c, t: np.unravel_index(np.where(t != 255, c, -1).argmax(), m.shape),
+    "changed places": lambda m, c, t: surest_mistake(m, c, t)[::-1],
+    "the lowest confidence": lambda m, c, t: surest_mistake(m, 1 - c, t),
+    "among the wrong pixels": lambda m, c, t: (0, 8),
+}
+
+
 def dice_loss(absent="out", void="out", twice=2, axes=(0, 1, 2), score=False, total=False, smooth=0):
     """The exercise of notebook 04, right or with a mistake built in."""
 

@@ -88,7 +88,7 @@ def points(number, *code, **names):
     return mark(number, *code, **names)[0]
 
 
-FULL = {"01": [2, 1, 1], "02": [1, 2], "03": [1, 1], "04": [1, 1, 1], "05": [1] * 5, "06": [1, 1]}
+FULL = {"01": [2, 1, 1], "02": [1, 2], "03": [1, 1], "04": [1, 1, 1], "05": [1] * 5, "06": [1, 1], "08": [2, 1, 1]}
 
 
 @pytest.mark.parametrize("number", PATHS)
@@ -111,6 +111,24 @@ def test_softmax_in_any_style(style):
 def test_softmax_of_another_shape():
     found, why = mark("01", my_softmax=lambda z: answers.by_hand(z)[None], my_axis=None)
     assert found == [0, 0, 0] and "The result has shape (1, 5), not (5,)." in why
+
+
+def test_five_conventions_are_named_or_not():
+    right = {"A": 2, "B": 6, "C": 3, "D": 4, "E": 5}
+    assert points("08", convention={letter: str(n) for letter, n in right.items()}, surest_mistake=None)[0] == 2
+    found, why = mark("08", convention={**right, "B": 5}, surest_mistake=None)
+    assert found[0] == 0 and "Not the convention: B." in why
+
+
+@pytest.mark.parametrize("style", answers.RIGHT_SUREST)
+def test_the_surest_mistake_in_any_style(style):
+    assert points("08", convention=None, surest_mistake=answers.RIGHT_SUREST[style])[1:] == [1, 1]
+
+
+@pytest.mark.parametrize("mistake", answers.WRONG_SUREST)
+def test_each_wrong_surest_mistake_loses_a_point(mistake):
+    found, why = mark("08", convention=None, surest_mistake=answers.WRONG_SUREST[mistake])
+    assert found[1:] == ([1, 0] if mistake == "that pixel is void" else [0, 0]) and why
 
 
 WRONG_SOFTMAX = {

@@ -172,6 +172,8 @@ def test_a_lesson_leads_to_the_next_of_its_kind(built):
     }.items():
         for kind in kinds:
             for name, following in zip(NAMES, NAMES[1:], strict=False):
+                if int(following[:2]) > int(name[:2]) + 1:
+                    continue  # one between them is still to come
                 assert f"{following}.{kind}" in relative(built[0] / edition / f"{name}.{kind}")
     assert not any(relative(path) for path in (built[0] / "nbgrader").iterdir())
     assert "helpers/metrics.py" in relative(built[0] / "instructor" / "03_weighted_cross_entropy.html")
