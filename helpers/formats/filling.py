@@ -1,0 +1,56 @@
+"""Which pixels an outline holds, by the two conventions that annotation tools have.
+
+`with_border` counts every pixel that the outline touches: labelme, Supervisely and Cityscapes' scripts do so, and the
+square (1, 1)-(3, 3) has 9 pixels. `by_centres` counts the pixels whose centres lie inside: pycocotools' and datumaro's
+rule but for rounding, by which that square has 4. Points are (x, y) in pixels, x to the right, y down.
+"""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from helpers.formats.folder import MasksError
+
+MOST_POINTS = 1_000_000
+
+
+def points(given, where, least=3):
+    """Points as a list of pairs of floats.
+
+    Raises:
+        MasksError: there are fewer than `least`, or they are no finite numbers.
+    """
+    try:
+        pairs = [(float(x), float(y)) for x, y in given]
+    except (TypeError, ValueError):
+        raise MasksError(f"{where} has points that are no pairs of numbers: correct or remove that shape.") from None
+    if not all(math.isfinite(part) and abs(part) < 1e6 for pair in pairs for part in pair):
+        raise MasksError(f"{where} has a point that is no place in a picture: correct or remove that shape.")
+    if not least <= len(pairs) <= MOST_POINTS:
+        raise MasksError(
+            f"{where} has an outline of {len(pairs)} points, and an area needs {least}: remove or redraw it."
+        )
+    return pairs
+
+
+def with_border(outline, shape):
+    """The pixels inside an outline and on it: bool (row, col)."""
+    area = Image.new("1", shape[::-1])
+    ImageDraw.Draw(area).polygon(outline, fill=1, outline=1)
+    return np.array(area)
+
+
+def by_centres(outline, shape):
+    """The pixels whose centres (x + 0.5, y + 0.5) lie inside an outline, by the even-odd rule: bool (row, col)."""
+    rows, cols = shape
+    change = np.zeros((rows, cols + 1), np.uint8)
+    ends = np.array(outline, np.float64)
+    for (x0, y0), (x1, y1) in zip(ends, np.roll(ends, -1, axis=0), strict=True):
+        (x0, y0), (x1, y1) = sorted([(x0, y0), (x1, y1)], key=lambda end: end[1])
+        row = np.arange(max(0, math.ceil(y0 - 0.5)), min(rows, math.ceil(y1 - 0.5)))  # whose centres the edge crosses
+        if row.size:
+            x = x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+            col = np.clip(np.ceil(x - 0.5), 0, cols).astype(np.intp)
+            change[row, col] ^= 1
+    return np.bitwise_xor.accumulate(change[:, :cols], axis=1).astype(bool)
