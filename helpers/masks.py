@@ -25,9 +25,10 @@ from helpers.formats.folder import Folder, MasksError  # noqa: F401
 def open(root, classes=None, colours=None, void=None):
     """Opens a folder of photos and their masks or annotations; each is looked at once, and nothing in it is changed.
 
-    It reads index masks (PNG of all modes, BMP, GIF, TIFF), colour masks with a table, Cityscapes, ADE20K, one mask file
-    per class, labelme, COCO, Supervisely and Label Studio JSON, Roboflow's and Kaggle's CSV, and MATLAB files. A photo
-    and its mask are a pair by their names, in folders such as images/ and masks/, or with an ending such as ``_mask``.
+    It reads index masks (PNG of all modes, BMP, GIF, TIFF), colour masks with a table, Cityscapes, ADE20K, one mask
+    file per class, labelme, COCO, Supervisely and Label Studio JSON, Roboflow's and Kaggle's CSV, and MATLAB files.
+    A photo and its mask are a pair by their names, in folders such as images/ and masks/, or with an ending such as
+    ``_mask``.
 
     Args:
         root: the folder.
@@ -125,7 +126,7 @@ class Masks:
         return images, labels
 
     def at(self, size):
-        """The same data set with all pictures in one size, for `helpers.pipeline.load`: nothing is cut off or distorted.
+        """The same data set with all pictures in one size, for `helpers.pipeline.load`, nothing cut off or distorted.
 
         A photo is made smaller or larger, bilinearly, until it fits, and its label by the nearest pixel; what is left
         over below or to the right is black and void.
@@ -196,8 +197,8 @@ class Masks:
         if len(sizes) > 1:
             (first, one), (second, other) = list(sizes.items())[:2]
             raise MasksError(
-                f"{one} has {first[1]}x{first[0]} pixels and {other} {second[1]}x{second[0]}, and an array holds pictures "
-                "of one size: load from data.at(256), which gives all of them 256x256 with void around."
+                f"{one} has {first[1]}x{first[0]} pixels and {other} {second[1]}x{second[0]}, and an array holds "
+                "pictures of one size: load from data.at(256), which gives all of them 256x256 with void around."
             )
         return next(iter(sizes), (0, 0))
 

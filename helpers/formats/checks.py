@@ -40,8 +40,8 @@ def _borders(counts, names):
     for label, (pixels, inner) in sorted(totals(counts).items()):
         if label != VOID and pixels > 50 and inner < _FEW * pixels:
             yield (
-                f"{names[label]!r} lies along borders only ({pixels:,} pixels, {inner:,} of them inside an area): were the "
-                "masks resized or smoothed? Outlines and thin things are like this, too."
+                f"{names[label]!r} lies along borders only ({pixels:,} pixels, {inner:,} of them inside an area): "
+                "were the masks resized or smoothed? Outlines and thin things are like this, too."
             )
 
 
@@ -53,7 +53,8 @@ def _classes(counts, names, sides):
         yield f"No pixel has the class {some(absent, 10)}: remove it from the list, or add photos of it."
     for label, (pixels, _) in total.items():
         if label != VOID and pixels > _COMMON * labelled and len(names) > 1:
-            yield f"{names[label]!r} has {100 * pixels / labelled:.1f} % of the labelled pixels: accuracy will say little."
+            share = 100 * pixels / labelled
+            yield f"{names[label]!r} has {share:.1f} % of the labelled pixels: accuracy will say little."
     if len(names) == 1:
         yield f"There is one class, {names[0]!r}, so there is nothing to tell apart."
     empty = [name for name, of_one in counts.items() if set(of_one) <= {VOID}]
@@ -75,12 +76,12 @@ def _photos(facts):
     turned = [name for name, fact in facts.items() if fact.photo.orientation in (2, 3, 4)]
     if turned:
         yield (
-            f"{len(turned)} photos are turned by EXIF without a change of size ({some(turned)}), so their masks cannot be "
-            "checked by size: look at the outlines."
+            f"{len(turned)} photos are turned by EXIF without a change of size ({some(turned)}), so their masks "
+            "cannot be checked by size: look at the outlines."
         )
     upright = [name for name, fact in facts.items() if fact.photo.orientation in (5, 6, 7, 8)]
     if upright:
-        yield f"{len(upright)} photos are turned upright as EXIF says ({some(upright)}); other readers leave them lying."
+        yield f"{len(upright)} photos are turned upright as EXIF says ({some(upright)}); some readers do not turn them."
     sizes = {(fact.rows, fact.cols) for fact in facts.values()}
     if len(sizes) > 1:
         yield f"The photos have {len(sizes)} sizes: data.at(256) gives all of them one, with void around."
@@ -101,7 +102,8 @@ def _twins(facts, sides, group):
         members.setdefault(first, []).append(name)
     alike = [names for names in members.values() if len(names) > 1]
     if alike:
-        yield f"{sum(map(len, alike))} photos are nearly the same as another, in {len(alike)} groups, such as {some(alike[0])}."
+        n = sum(map(len, alike))
+        yield f"{n} photos are nearly the same as another, in {len(alike)} groups, such as {some(alike[0])}."
     torn = [names for names in alike if len({sides[name] for name in names}) > 1]
     if torn:
         yield f"{len(torn)} groups of nearly equal photos have some that train and some that test: {some(torn[0])}."
@@ -111,6 +113,6 @@ def _overlaps(facts):
     twice = {name: fact.overlap for name, fact in facts.items() if fact.overlap}
     if twice:
         yield (
-            f"{sum(twice.values()):,} pixels in {len(twice)} photos were annotated with two classes ({some(twice)}); the "
-            "later annotation lies on top."
+            f"{sum(twice.values()):,} pixels in {len(twice)} photos were annotated with two classes ({some(twice)}); "
+            "the later annotation lies on top."
         )

@@ -67,7 +67,8 @@ class Coco(Annotations):
         for number, name in found.items():
             if categories.setdefault(number, name) != name:
                 raise MasksError(
-                    f"{path} calls category {number} {name!r}, and another file {categories[number]!r}: export all at once."
+                    f"{path} calls category {number} {name!r}, and another file {categories[number]!r}: export all "
+                    "at once."
                 )
 
     def _read_images(self, file, content, photos, sources):

@@ -62,14 +62,7 @@ def of_indices(counts, classes, void, folder, palettes=(), example=lambda value:
     Raises:
         MasksError: it cannot be decided which number is which class.
     """
-    if pictures.TRANSPARENT in counts and void != "transparent":
-        raise MasksError(
-            f'{example(pictures.TRANSPARENT)} has transparent pixels: pass void="transparent" if nobody labelled them, '
-            "or save the masks without transparency."
-        )
-    void = pictures.TRANSPARENT if void == "transparent" else void
-    if void is not None and not isinstance(void, (int, np.integer)):
-        raise MasksError(f"void is {void!r}; for masks that hold numbers it is a number, such as 255.")
+    void = _void_number(counts, void, example)
     named, why = _named(classes, folder)
     values = sorted(int(value) for value in counts)
     if isinstance(named, dict):
@@ -80,29 +73,46 @@ def of_indices(counts, classes, void, folder, palettes=(), example=lambda value:
         raise MasksError(
             f"{example(values[0])} and all other masks hold nothing but {void}, which is void: name another void."
         )
-    if named is None and not palettes and _is_no_row(used):
-        raise _unnumbered(used, values, example)
-    if named is None and values == [0, VOID] and void == VOID:
-        raise _unnumbered(values, values, example)
+    if named is None and (values == [0, VOID] or (not palettes and _is_no_row(used))):
+        raise _unnumbered(values, example)
     if named is not None and values == [0, VOID] and len(named) == 2 and void == VOID:
         why.append("The masks hold 0 and 255 alone, and there are two classes: 0 is the first, 255 the second.")
         return Coding(list(named), {0: 0, VOID: 1}, why)
     first, named = _first(used, values, named, void, palettes)
+    n = max(used) + 1 - first if named is None else len(named)
+    _check_within(used, first, n, example)
     if first and void == 0:
         why.append("0 is void, so class 0 here is number 1 in the files.")
     elif first:
         why.append("Labels start at 1 in the files, since 0 never occurs: class 0 here is number 1 there.")
-    n = max(used) + 1 - first if named is None else len(named)
-    if n > 255 or max(used) - first >= n or used[0] < 0:
-        wrong = next(v for v in used if v < 0 or v - first >= min(n, 255))
-        raise MasksError(
-            f"{example(wrong)} has the number {wrong}, which is outside the {min(n, 255)} classes: name the numbers, as "
-            f'in classes={{0: "background", {wrong}: "…"}}, or pass void={wrong} if it stands for no class.'
-        )
     names = list(named) if named is not None else [f"class {i + first}" for i in range(n)]
     if named is None:
         why.append("No list of class names was found or given, so classes are called by their numbers.")
     return Coding(names, {**{i + first: i for i in range(n)}, void: VOID}, why)
+
+
+def _check_within(used, first, n, example):
+    """Refuses numbers that are outside the classes, or more classes than a label can tell apart."""
+    if n > 255 or max(used) - first >= n or used[0] < 0:
+        wrong = next(v for v in used if v < 0 or v - first >= min(n, 255))
+        raise MasksError(
+            f"{example(wrong)} has the number {wrong}, which is outside the {min(n, 255)} classes: name the numbers, "
+            "as "
+            f'in classes={{0: "background", {wrong}: "…"}}, or pass void={wrong} if it stands for no class.'
+        )
+
+
+def _void_number(counts, void, example):
+    """The number that stands for void, or None where nobody named one."""
+    if pictures.TRANSPARENT in counts and void != "transparent":
+        raise MasksError(
+            f'{example(pictures.TRANSPARENT)} has transparent pixels: pass void="transparent" if nobody labelled them, '
+            "or save the masks without transparency."
+        )
+    void = pictures.TRANSPARENT if void == "transparent" else void
+    if void is not None and not isinstance(void, (int, np.integer)):
+        raise MasksError(f"void is {void!r}; for masks that hold numbers it is a number, such as 255.")
+    return void
 
 
 def _first(used, values, named, void, palettes):
@@ -151,18 +161,20 @@ def _by_dict(named, values, void, example, why):
     for value in values:
         if value not in labels:
             raise MasksError(
-                f"{example(value)} has the number {value}, which is not among those named, {some(named, 8)}: name it in "
+                f"{example(value)} has the number {value}, which is not among those named, {some(named, 8)}: name it "
+                "in "
                 f"classes, or pass void={value} if it stands for no class."
             )
     return Coding(list(named.values()), labels, why)
 
 
 def _is_no_row(used):
-    """Whether numbers look like greys more than like class numbers: fewer than half of those up to the largest occur."""
+    """Whether numbers look like greys, not like class numbers: fewer than half of those up to the largest occur."""
     return used[-1] >= 2 * len(used) + 1 or used[0] < 0
 
 
-def _unnumbered(used, values, example):
+def _unnumbered(values, example):
+    used = [value for value in values if value != VOID] if values != [0, VOID] else values
     greys = {round(0.299 * r + 0.587 * g + 0.114 * b): i for i in range(21) for r, g, b in [tables.voc_colour(i)]}
     hint = ""
     if len(used) > 1 and set(used) <= {0, VOID} | set(greys) and any(value > 20 for value in used if value != VOID):
@@ -172,89 +184,3 @@ def _unnumbered(used, values, example):
         f"{example(used[-1])} and the other masks hold the numbers {some(values, 8)}, which do not count classes: name "
         f"them, as in classes={{{naming}}}, and void=… if one stands for no class.{hint}"
     )
-
-
-def of_colours(counts, classes, colours, void, folder, example):
-    """How the colours of colour masks become labels; arguments as in `of_indices`.
-
-    Args:
-        colours: {class: (R, G, B)}, a list of colours in the order of `classes`, the name of a well-known table, or
-            None for the table that lies in the folder.
-
-    Raises:
-        MasksError: there is no table, or the masks have a colour that it lacks.
-    """
-    table, voids, why = _table(classes, colours, folder, sorted(counts), example)
-    if isinstance(void, str) and void in table:
-        voids.add(table.pop(void))
-    elif void == "transparent":
-        why.append("Transparent pixels are void.")
-    elif void is not None:
-        voids.add(_colour(void, "void"))
-    names = class_list(classes) if classes is not None and not isinstance(classes, dict) else list(table)
-    if missing := [name for name in names if name not in table]:
-        raise MasksError(f"classes has {missing[0]!r}, and the table of colours has not: it has {some(table, 30)}.")
-    if classes is not None and (left := [name for name in table if name not in names]):
-        why.append(f"Classes of the table that are not in classes are void: {some(left, 30)}.")
-        voids |= {table[name] for name in left}
-    labels = {pictures.packed(table[name]): i for i, name in enumerate(names)}
-    labels |= {pictures.packed(colour): VOID for colour in voids}
-    if void == "transparent":
-        labels[pictures.TRANSPARENT] = VOID
-    for value in sorted(counts):
-        if value not in labels:
-            raise _unknown_colour(value, counts, labels, table, example)
-    return Coding(names, labels, why)
-
-
-def _unknown_colour(value, counts, labels, table, example):
-    if value == pictures.TRANSPARENT:
-        return MasksError(f'{example(value)} has transparent pixels: pass void="transparent" if nobody labelled them.')
-    colour, unknown = pictures.unpacked(value), sum(value not in labels for value in counts)
-    more = f" ({unknown} such colours: smoothed edges, or another table)" if unknown > 1 else ""
-    return MasksError(
-        f"{example(value)} has the colour {colour}{more}, which is not in the table, which has "
-        f"{some([f'{n} {c}' for n, c in table.items()], 40)}: add it to colours, or pass void={colour} if it stands for no class."
-    )
-
-
-def _table(classes, colours, folder, values, example):
-    """The table of colours, the set of void's colours, and sentences about where it is from."""
-    if isinstance(colours, str):
-        table, void = tables.well_known(colours)
-        return table, void, [f"Colours are those of {colours}."]
-    if colours is not None:
-        if not isinstance(colours, dict):
-            names = class_list(classes) if classes is not None else [f"class {i}" for i in range(len(colours))]
-            if len(names) != len(colours):
-                raise MasksError(f"There are {len(names)} classes and {len(colours)} colours: give each class one.")
-            colours = dict(zip(names, colours, strict=True))
-        table = {name: _colour(colour, f"colours[{name!r}]") for name, colour in colours.items()}
-        tables.check_names(list(table), "colours")
-        tables.check_table(table, "colours")
-        return table, set(), ["Colours were given."]
-    table, file = tables.colour_table(folder)
-    if table is not None:
-        return table, set(), [f"Colours are from {file}."]
-    known = [n for n in ("voc", "camvid", "cityscapes") if set(values) <= _colours_of(n)]
-    hint = f' All of them are in the table colours="{known[0]}": pass it if it is right.' if known else ""
-    raise MasksError(
-        f"{example(values[-1])} is a colour picture, and no table says which colour is which class: pass colours="
-        f'{{"background": {pictures.unpacked(values[0])}, …}}, or put the tool\'s labelmap.txt into {folder.root}. '
-        f"The masks have {len(values)} colours, {some(map(pictures.unpacked, values), 6)}.{hint}"
-    )
-
-
-def _colours_of(name):
-    table, void = tables.well_known(name)
-    return {pictures.packed(colour) for colour in (*table.values(), *void)}
-
-
-def _colour(colour, what):
-    try:
-        red, green, blue = (int(part) for part in colour)
-    except (TypeError, ValueError):
-        raise MasksError(f"{what} is {colour!r}; a colour is three numbers, such as (128, 0, 0).") from None
-    if not all(0 <= part <= 255 for part in (red, green, blue)):
-        raise MasksError(f"{what} is {colour!r}; a colour's numbers go from 0 to 255.")
-    return red, green, blue

@@ -4,8 +4,9 @@ from helpers.formats import coco, kaggle, label_studio, labelme, matlab, pairing
 from helpers.formats.folder import PICTURES, MasksError
 
 _UNREAD = {
-    ".npy": "NumPy arrays", ".npz": "NumPy arrays", ".nii": "NIfTI volumes", ".dcm": "DICOM files", ".xml": "XML annotations",
-    ".geojson": "GeoJSON", ".svg": "SVG drawings", ".psd": "Photoshop files", ".xcf": "GIMP files", ".ndjson": "ND-JSON",
+    ".npy": "NumPy arrays", ".npz": "NumPy arrays", ".nii": "NIfTI volumes", ".dcm": "DICOM files",
+    ".xml": "XML annotations", ".geojson": "GeoJSON", ".svg": "SVG drawings", ".psd": "Photoshop files",
+    ".xcf": "GIMP files", ".ndjson": "ND-JSON",
     ".heic": "HEIC photos", ".h5": "HDF5 files", ".tfrecord": "TFRecords", ".parquet": "Parquet files",
 }  # fmt: skip
 
@@ -28,7 +29,8 @@ def reader(folder, **options):
         masks = [f for f in pictures if pairing.role(f).role == "mask" and not f.lower().endswith((".jpg", ".jpeg"))]
         if masks and name != supervisely.Supervisely.format:
             raise MasksError(
-                f"{folder.root} holds {name} and masks as pictures, such as {masks[0]}: move one of the two out of the folder."
+                f"{folder.root} holds {name} and masks as pictures, such as {masks[0]}: move one of the two out of "
+                "the folder."
             )
         return make()
     if sets := per_class.found_in(pictures):
@@ -39,12 +41,7 @@ def reader(folder, **options):
 
 def _annotated(folder, options):
     """Yields (the name of a format, what makes its reader) for each format of annotations in the folder."""
-    contents = {}
-    for file in folder.with_suffix(".json"):
-        content = folder.json(file)
-        if isinstance(content, dict):
-            content.pop("imageData", None)  # labelme's copy of the photo
-        contents[file] = content
+    contents = {file: folder.json(file) for file in folder.with_suffix(".json")}
     meta = [
         (f, c)
         for f, c in contents.items()
@@ -57,13 +54,12 @@ def _annotated(folder, options):
         raise MasksError(f"{folder.root} looks like a Supervisely project, and its meta.json is missing: copy it, too.")
     if files := {f: c for f, c in contents.items() if coco.is_coco(c)}:
         yield coco.Coco.format, lambda: coco.Coco.of(folder, files, **options)
-    if shapes := {f: c for f, c in contents.items() if isinstance(c, dict) and "shapes" in c}:
+    if shapes := {f: labelme.without_photo(c) for f, c in contents.items() if isinstance(c, dict) and "shapes" in c}:
         yield labelme.Labelme.format, lambda: labelme.Labelme.of(folder, shapes, **options)
     if tasks := {f: c for f, c in contents.items() if label_studio.is_label_studio(c)}:
         yield label_studio.LabelStudio.format, lambda: label_studio.LabelStudio.of(folder, tasks, **options)
     for file in folder.with_suffix(".csv"):
-        header = folder.text(file)[:1000].splitlines()[:1] or [""]
-        if kaggle.columns([name.strip().strip('"') for name in header[0].split(",")]):
+        if kaggle.is_kaggle(folder.text(file)):
             yield f"{kaggle.Kaggle.format} in {file}", lambda file=file: kaggle.Kaggle.of(folder, file, **options)
     if mats := folder.with_suffix(".mat"):
         photos = folder.with_suffix(*PICTURES)

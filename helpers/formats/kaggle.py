@@ -21,6 +21,12 @@ def columns(header):
     return found if found[0] and found[2] else None
 
 
+def is_kaggle(text):
+    """Whether the text of a CSV file begins with such a header."""
+    header = text[:1000].splitlines()[:1] or [""]
+    return columns([name.strip().strip('"') for name in header[0].split(",")]) is not None
+
+
 class Kaggle(Annotations):
     """A folder of photos and one CSV file of run lengths."""
 

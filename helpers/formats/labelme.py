@@ -17,6 +17,11 @@ from helpers.formats.reader import Annotations
 _LINE, _POINT = 10, 5  # pixels: a line's width, and a point's radius
 
 
+def without_photo(content):
+    """The content of a JSON file without labelme's own copy of the photo, which may be large."""
+    return {key: value for key, value in content.items() if key != "imageData"}
+
+
 class Labelme(Annotations):
     """A folder of photos and labelme's JSON files."""
 

@@ -54,7 +54,8 @@ class Matlab(Raster):
         if len(fit) != 1:
             sizes = ", ".join(f"{n} {'x'.join(map(str, a.shape))}" for n, a in arrays.items()) or "nothing of the kind"
             raise MasksError(
-                f"{path} must hold one array of {shape[0]} rows and {shape[1]} columns, as its photo has, and holds {sizes}: "
+                f"{path} must hold one array of {shape[0]} rows and {shape[1]} columns, as its photo has, and holds "
+                f"{sizes}: "
                 "save the mask alone, at the photo's size."
             )
         numbers = next(iter(fit.values()))

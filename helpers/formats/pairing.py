@@ -16,8 +16,8 @@ PHOTO_WORDS = {
 }  # fmt: skip
 MASK_WORDS = {
     "masks", "mask", "labels", "label", "annotations", "annotation", "segmentationclass", "segmentationclasspng",
-    "gtfine", "gtcoarse", "gt", "groundtruth", "ground_truth", "trimaps", "trimap", "seg", "segmentation", "segmentations",
-    "target", "targets", "labelimages", "mask_png", "masks_machine", "y", "indexlabel", "labelids",
+    "gtfine", "gtcoarse", "gt", "groundtruth", "ground_truth", "trimaps", "trimap", "seg", "segmentation",
+    "segmentations", "target", "targets", "labelimages", "mask_png", "masks_machine", "y", "indexlabel", "labelids",
 }  # fmt: skip
 # Pictures that tools write beside the masks, for eyes: they are neither photo nor mask.
 IGNORED_WORDS = {"segmentationobject", "segmentationclassvisualization", "segmentationobjectvisualization",
@@ -83,25 +83,27 @@ def photos_and_masks(folder, files):
         elif kind is None:
             open_ones.append((key, file))
     rest, decided = {}, {kind: bool(side) for kind, side in sides.items()}
-    for key, file in open_ones:  # next to masks in their own folder or with their own ending, the rest are photos
+    for key, file in open_ones:
         rest.setdefault(key, []).append(file)
     for key, found in rest.items():
-        lossy = [file for file in found if PurePosixPath(file).suffix.lower() in (".jpg", ".jpeg")]
-        if len(found) == 2 and len(lossy) == 1 and not decided["mask"]:
-            _put(folder, sides["photo"], key, lossy[0], "photo")
-            _put(folder, sides["mask"], key, next(file for file in found if file not in lossy), "mask")
-        elif decided["mask"] and (key in sides["mask"] or not decided["photo"]):
-            for file in found:
-                _put(folder, sides["photo"], key, file, "photo")
-        elif decided["photo"] and not decided["mask"] and key in sides["photo"]:
-            for file in found:
-                _put(folder, sides["mask"], key, file, "mask")
-        else:
-            raise MasksError(
-                f"{folder.path(found[0])} could be a photo or a mask, and nothing says which: put the photos into a "
-                "folder images/ and the masks, under the same names, into a folder masks/."
-            )
+        for file, kind in _told_apart(folder, key, found, sides, decided).items():
+            _put(folder, sides[kind], key, file, kind)
     return sides["photo"], sides["mask"]
+
+
+def _told_apart(folder, key, found, sides, decided):
+    """What pictures of one key are whose names do not say it: {file: "photo" or "mask"}."""
+    lossy = [file for file in found if PurePosixPath(file).suffix.lower() in (".jpg", ".jpeg")]
+    if len(found) == 2 and len(lossy) == 1 and not decided["mask"]:
+        return {file: "photo" if file in lossy else "mask" for file in found}
+    if decided["mask"] and (key in sides["mask"] or not decided["photo"]):  # masks have their own folder or ending
+        return dict.fromkeys(found, "photo")
+    if decided["photo"] and not decided["mask"] and key in sides["photo"]:
+        return dict.fromkeys(found, "mask")
+    raise MasksError(
+        f"{folder.path(found[0])} could be a photo or a mask, and nothing says which: put the photos into a "
+        "folder images/ and the masks, under the same names, into a folder masks/."
+    )
 
 
 def _put(folder, side, key, file, kind):

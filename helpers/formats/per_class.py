@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from helpers.formats import pairing, pictures
-from helpers.formats.folder import PICTURES, MasksError
+from helpers.formats.folder import MasksError
 from helpers.formats.reader import Annotations
 
 _LOSSY = (".jpg", ".jpeg")
@@ -103,7 +103,7 @@ class PerClass(Annotations):
             canvas.paint(raw != 0, self.number(kind))
             if canvas.overlap > before and self.classes is None:
                 raise MasksError(
-                    f"{path} claims {canvas.overlap - before} pixels that another class claims, too: pass classes= in the "
-                    "order in which they shall lie on top of one another, the topmost last."
+                    f"{path} claims {canvas.overlap - before} pixels that another class claims, too: pass classes= "
+                    "in the order in which they shall lie on top of one another, the topmost last."
                 )
         return canvas.mask()

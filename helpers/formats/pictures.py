@@ -7,6 +7,7 @@ a TIFF that counts from white; both are undone here. Pixels that a lossy format 
 import contextlib
 import hashlib
 import io
+import threading
 import warnings
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from helpers.formats.folder import MasksError
 MOST_PIXELS = 80_000_000  # of one picture: 240 MB as RGB
 MOST_BYTES = 512 << 20
 TRANSPARENT = -1  # the number that stands for a pixel without opacity
+_LOCK = threading.Lock()
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)  # the EXIF orientations that exchange rows and columns
 
@@ -54,12 +56,13 @@ class Mask(NamedTuple):
 def opened(path, data=None):
     """A picture opened by Pillow, its size checked before a pixel is read; whatever fails is a `MasksError`."""
     try:
-        with warnings.catch_warnings():
+        with _LOCK, warnings.catch_warnings():  # which is not made for several threads
             warnings.simplefilter("ignore")
-            with Image.open(path if data is None else io.BytesIO(data)) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    raise _too_large(path, f"{picture.width}x{picture.height}")
-                yield picture
+            picture = Image.open(path if data is None else io.BytesIO(data))
+        with picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise _too_large(path, f"{picture.width}x{picture.height}")
+            yield picture
     except MasksError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -3,12 +3,13 @@
 A picture's pixels are taken as they are, so there is no question of what belongs to a border.
 """
 
+import functools
 import re
 
 import numpy as np
 
 from helpers.classes import VOID
-from helpers.formats import coding, pairing, pictures, tables
+from helpers.formats import coding, colours, pairing, pictures, tables
 from helpers.formats.folder import PICTURES, MasksError
 from helpers.formats.reader import Reader
 
@@ -57,7 +58,7 @@ class Raster(Reader):
             return mask._replace(raw=raw[mask.raw], kind="colour")
         return mask
 
-    @property
+    @functools.cached_property
     def _by_colour(self):
         """Whether palette masks are read by colour, since there is a table of colours."""
         return self.colours is not None or bool(self.folder.named("labelmap.txt", "class_dict.csv", "label_colors.txt"))
@@ -67,8 +68,8 @@ class Raster(Reader):
         kinds = {fact.kind: name for name, fact in facts.items()}
         if len(kinds) > 1:
             raise MasksError(
-                f"{self.path(kinds['index'])} holds numbers, and {self.path(kinds['colour'])} colours: keep the masks of "
-                "one kind, and move the others out of the folder."
+                f"{self.path(kinds['index'])} holds numbers, and {self.path(kinds['colour'])} colours: keep the "
+                "masks of one kind, and move the others out of the folder."
             )
         counts, example = {}, {}
         for name, fact in facts.items():
@@ -83,7 +84,7 @@ class Raster(Reader):
         self.why.append(f"The masks are pictures of mode {', '.join(modes)}.")
         if "colour" in kinds:
             self.format = f"colour {self.format}"
-            return coding.of_colours(counts, self.classes, self.colours, self.void, self.folder, path)
+            return colours.of_colours(counts, self.classes, self.colours, self.void, self.folder, path)
         if self.colours is not None:
             raise MasksError(
                 f"{self.path(kinds['index'])} holds numbers, not colours: pass classes= in place of colours=."
@@ -119,6 +120,8 @@ class Cityscapes(Raster):
         """Photos, and of each kind of mask the best that there is."""
         kinds = {kind: [f for f in files if f.endswith(f"_{kind}.png")] for kind in _KINDS}
         self.kind = next(kind for kind in _KINDS if kinds[kind])
+        if self.kind == "color":
+            self.colours = self.colours or "cityscapes"
         masks = {file for found in kinds.values() for file in found}
         self.why.append(f"Masks are those that end in {self.kind}, by their names.")
         return [file for file in files if file not in masks or file in kinds[self.kind]]
@@ -130,16 +133,6 @@ class Cityscapes(Raster):
             return mask
         raw = mask.raw.astype(np.int32)
         return mask._replace(raw=np.where(raw >= 1000, raw // 1000, raw))
-
-    @property
-    def _by_colour(self):
-        return self.kind == "color" or super()._by_colour
-
-    def coding(self, facts):
-        """How the numbers become the 19 trainIds, or the colours that the table gives them."""
-        if self.kind == "color":
-            self.colours = self.colours or "cityscapes"
-        return super().coding(facts)
 
     def of_indices(self, counts, palettes, path):
         """How labelIds or trainIds become labels, unless `classes` says otherwise."""

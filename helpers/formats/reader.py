@@ -47,7 +47,7 @@ class Canvas:
         self.label, self.touched, self.overlap = label, np.zeros(label.shape, bool), 0
 
     def paint(self, area, number, top=0, left=0):
-        """Gives the pixels of a bool (row, col), whose corner lies at (top, left), a number. What lies outside is cut off."""
+        """Gives the pixels of a bool (row, col) with its corner at (top, left) a number; what is outside is cut off."""
         area = np.asarray(area, bool)[max(0, -top) :, max(0, -left) :]
         top, left = max(0, top), max(0, left)
         label, touched = (part[top:, left:][: area.shape[0], : area.shape[1]] for part in (self.label, self.touched))
@@ -119,7 +119,8 @@ class Annotations(Reader):
             return
         turned = tuple(said)[::-1] == tuple(shape)
         why = (
-            "since the tool did not turn the photo as its EXIF orientation says: turn the photo itself, and annotate it anew"
+            "since the tool did not turn the photo as its EXIF orientation says: turn the photo itself, and annotate "
+            "it anew"
             if turned
             else "since the photo was resized or exchanged: put back the photo that was annotated"
         )

@@ -35,7 +35,10 @@ def coco(counts, size, where):
 
 
 def _unpacked(text, where):
-    """Run lengths from pycocotools' text: 5 bits a character, lowest first; from the fourth on, differences to two before."""
+    """Run lengths from pycocotools' text.
+
+    A character has 5 bits, the lowest first. From the fourth length on, it is the difference to the last but one.
+    """
     lengths, at = [], 0
     while at < len(text):
         number = shift = 0
@@ -53,7 +56,9 @@ def _unpacked(text, where):
 
 
 def kaggle(text, size, where):
-    """The area of Kaggle's "start length start length …", down the columns from 1: bool (row, col). Empty text is no area.
+    """The area of Kaggle's "start length start length …", down the columns from 1: bool (row, col).
+
+    Empty text is no area.
 
     Raises:
         MasksError: the numbers are damaged, overlap, or leave the picture.
@@ -68,8 +73,8 @@ def kaggle(text, size, where):
     ends, total = starts + lengths, size[0] * size[1]
     if (lengths < 1).any() or (starts < 1).any() or (ends - 1 > total).any() or (starts[1:] < ends[:-1]).any():
         raise MasksError(
-            f"{where} has run lengths that overlap or leave the picture of {size[1]}x{size[0]} pixels: they count from 1, "
-            "down the columns; look whether the photo is the one that was annotated."
+            f"{where} has run lengths that overlap or leave the picture of {size[1]}x{size[0]} pixels: they count "
+            "from 1, down the columns; look whether the photo is the one that was annotated."
         )
     change = np.zeros(total + 1, np.int8)
     change[starts - 1] += 1
@@ -105,7 +110,7 @@ def label_studio(numbers, size, where):
             at, done = at + width * len(values), done + length
     except (ValueError, IndexError, TypeError) as error:
         raise MasksError(
-            f"{where} has brush strokes that are damaged, or not those of a picture of {size[1]}x{size[0]} pixels: export "
-            "the project again."
+            f"{where} has brush strokes that are damaged, or not those of a picture of {size[1]}x{size[0]} pixels: "
+            "export the project again."
         ) from error
     return np.concatenate(parts).reshape(*size, 4)[..., 3]

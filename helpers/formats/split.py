@@ -21,8 +21,8 @@ FILE = "split.csv"
 def groups(facts, threshold=ALIKE):
     """Brings together photos that are nearly the same: {name: the first name of its group}.
 
-    Two photos are, when their files are the same, or when their 16x16 grey thumbnails, mean removed, correlate above the
-    threshold.
+    Two photos are, when their files are the same, or when their 16x16 grey thumbnails, mean removed, correlate above
+    the threshold.
     """
     names = list(facts)
     grey = np.stack([facts[name].photo.thumbnail.ravel().astype(np.float32) for name in names])
@@ -56,7 +56,7 @@ def decide(folder, facts, labels_of, own):
         own: {name: "train", "validation" or "test"}, as far as the data set says itself.
 
     Returns:
-        {name: "train" or "test"}, {name: group}, a sentence about how, and the path that it was written to or read from.
+        {name: "train" or "test"}, a sentence about how, {name: group}, and the path of its file, or None.
     """
     group = groups(facts)
     if len(facts) > 9 and max(np.unique(list(group.values()), return_counts=True)[1]) > len(facts) / 2:
@@ -82,7 +82,7 @@ def decide(folder, facts, labels_of, own):
     kept = (_read(folder, path) if path and path.exists() else None) or {}
     sides = {name: kept[name][0] for name in facts if name in kept and kept[name][1] == facts[name].photo.digest}
     had = len(sides)
-    _fill(sides, group, labels_of)
+    sides = _fill(sides, group, labels_of)
     how = "Seeded, near-duplicates on one side, by classes."
     if 0 < had < len(sides):
         how += f" {len(sides) - had} photos are new; the others kept their side."
@@ -100,52 +100,61 @@ def _brought_along(facts, own):
     return sides, "The data set's own" + ("; its validation photos are the test." if test == {"validation"} else ".")
 
 
-def _fill(sides, group, labels_of, seed=0):
-    """Gives the photos without side one, group by group: first those with the rarest class, to the side that needs it."""
-    members = {}
+class _Sides:
+    """The sides that photos have, and how many photos with each class either side still needs.
+
+    The class None stands for photos in general.
+    """
+
+    def __init__(self, labels_of):
+        self.of, self.labels_of = {}, labels_of
+        every = set().union(*labels_of.values())
+        self.photos = {label: sum(label in labels for labels in labels_of.values()) for label in every}
+        self.photos[None] = len(labels_of)
+        self.need = {"test": {label: TEST_SHARE * n for label, n in self.photos.items()}}
+        self.need["train"] = {label: n - self.need["test"][label] for label, n in self.photos.items()}
+
+    def give(self, names, side):
+        """Puts photos on a side."""
+        for name in names:
+            self.of[name] = side
+            for label in (*self.labels_of[name], None):
+                self.need[side][label] -= 1
+
+    def rarest(self, names):
+        """The rarest class in photos, or None where they have none."""
+        labels = {label for name in names for label in self.labels_of[name]}
+        return min(sorted(labels), key=self.photos.get, default=None)
+
+    def better(self, names):
+        """The side that needs photos more, first by their rarest class, then in general."""
+        label = self.rarest(names)
+        if self.need["test"][None] < len(names) / 2:
+            return "train"
+        shares = {"test": TEST_SHARE, "train": 1 - TEST_SHARE}
+        return max(shares, key=lambda side: [self.need[side][kind] / shares[side] for kind in (label, None)])
+
+
+def _fill(kept, group, labels_of, seed=0):
+    """Gives every photo a side, group by group, those with the rarest class first; `kept` stays. {name: side}."""
+    sides, members = _Sides(labels_of), {}
     for name in labels_of:
         members.setdefault(group[name], []).append(name)
-    everywhere = {
-        label: sum(label in labels for labels in labels_of.values()) for label in set().union(*labels_of.values())
-    }
-    everywhere[None] = len(labels_of)  # for photos in general
-    need = {"test": {k: TEST_SHARE * n for k, n in everywhere.items()}}
-    need["train"] = {k: n - need["test"][k] for k, n in everywhere.items()}
-
-    def give(name, side):
-        sides[name] = side
-        for label in (*labels_of[name], None):
-            need[side][label] -= 1
-
-    for name, side in list(sides.items()):
-        give(name, side)
-    open_groups = []
+    for name, side in kept.items():
+        sides.give([name], side)
+    left = []
     for names in members.values():
-        taken = {sides[name] for name in names if name in sides}
+        new, taken = [name for name in names if name not in kept], {kept[name] for name in names if name in kept}
         if taken:  # a new twin joins those that have a side
-            for name in names:
-                if name not in sides:
-                    give(name, min(taken))
+            sides.give(new, min(taken))
         else:
-            open_groups.append(names)
-    order = np.random.RandomState(seed).permutation(len(open_groups))
-    rarest = [
-        min((everywhere[label] for name in names for label in labels_of[name]), default=len(labels_of))
-        for names in open_groups
-    ]
-    for i in sorted(order, key=lambda i: rarest[i]):  # stable: among equals, the random order stays
-        names = open_groups[i]
-        label = min((label for name in names for label in labels_of[name]), key=everywhere.get, default=None)
-        gain = {side: (need[side][label] / everywhere[label] / share, need[side][None] / share)
-                for side, share in (("test", TEST_SHARE), ("train", 1 - TEST_SHARE))}  # fmt: skip
-        side = max(gain, key=lambda side: gain[side])
-        if side == "test" and need["test"][None] < len(names) / 2:
-            side = "train"
-        for name in names:
-            give(name, side)
-    if len(open_groups) > 1 and len(set(sides.values())) == 1 and "test" not in sides.values():
-        for name in min(open_groups, key=len):
-            sides[name] = "test"
+            left.append(names)
+    order = np.random.RandomState(seed).permutation(len(left))
+    for i in sorted(order, key=lambda i: sides.photos[sides.rarest(left[i])]):  # among equals, the order stays random
+        sides.give(left[i], sides.better(left[i]))
+    if len(left) > 1 and "test" not in sides.of.values():
+        sides.of |= dict.fromkeys(min(left, key=len), "test")
+    return sides.of
 
 
 def _write(path, sides, group, facts):

@@ -51,7 +51,8 @@ class Supervisely(Annotations):
             for one in reader._objects(file):
                 if one.get("classTitle") not in names:
                     raise MasksError(
-                        f"{folder.path(file)} has an object of the class {one.get('classTitle')!r}, which meta.json lacks."
+                        f"{folder.path(file)} has an object of the class {one.get('classTitle')!r}, which meta.json "
+                        "lacks."
                     )
         reader.number_classes(names, folder.path(meta[0]))
         reader.why.append(f"{meta[0]} lists classes, and {len(files)} files in ann/ have objects.")

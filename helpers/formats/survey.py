@@ -73,8 +73,8 @@ def _look(folder, reader, name):
     counts = _counts(mask.raw)
     if len(counts) > MOST_VALUES:
         raise MasksError(
-            f"{reader.path(name)} has {len(counts):,} different numbers or colours, so it is a photo or was smoothed, and "
-            "no mask: export it again, or put the photos into images/ and the masks into masks/."
+            f"{reader.path(name)} has {len(counts):,} different numbers or colours, so it is a photo or was "
+            "smoothed, and no mask: export it again, or put the photos into images/ and the masks into masks/."
         )
     inner = _counts(_inner(mask.raw))
     values = {value: (count, inner.get(value, 0)) for value, count in counts.items()}
@@ -102,17 +102,19 @@ def check_sizes(folder, reader, facts):
     if not wrong:
         return
     fact, photo = facts[wrong[0]], reader.pairs[wrong[0]].photo
-    sizes = f"{reader.path(wrong[0])} is {fact.cols}x{fact.rows} pixels, and its photo {photo} is {fact.photo.cols}x{fact.photo.rows}"
+    sizes = f"{reader.path(wrong[0])} is {fact.cols}x{fact.rows} pixels, and its photo {photo} is "
+    sizes += f"{fact.photo.cols}x{fact.photo.rows}"
     if (fact.rows, fact.cols) == (fact.photo.cols, fact.photo.rows):
         if fact.photo.orientation != 1:
             why = (
-                f"once it is turned upright as its EXIF orientation {fact.photo.orientation} says; the mask was made on the "
+                f"once it is turned upright as its EXIF orientation {fact.photo.orientation} says; the mask was made "
+                "on the "
                 "photo as it is stored, so turn the mask in the same way, or remove the photo's EXIF orientation"
             )
         else:
             why = "so that rows and columns have changed places: turn the mask, or look whether the photo was turned"
     elif fact.rows * fact.photo.cols == fact.cols * fact.photo.rows:
-        why = "so that one of them was resized: export the masks again at the photos' size, or resize the photos to theirs"
+        why = "so that one of them was resized: export the masks at the photos' size, or resize the photos to theirs"
     else:
         why = "so that they are not of one picture, or one of them was cut: export the mask again"
     more = f" ({len(wrong)} such pairs: {some(wrong)})" if len(wrong) > 1 else ""
@@ -123,7 +125,7 @@ def check_sizes(folder, reader, facts):
 
 
 def cache_folder():
-    """The folder of caches: data/cache/masks, or one in the system's temporary folder, or None if neither can be written."""
+    """The folder of caches: data/cache/masks, or one in the temporary folder, or None if neither is writable."""
     for folder in (layout.data_folder() / "cache" / "masks", Path(tempfile.gettempdir()) / "masks-cache"):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """Which colour is which class: the tables that annotation tools write, three that are well known, and lists of names.
 
 Sources: the PASCAL VOC development kit (the colour of number n spreads n's bits over red, green and blue), Brostow,
-Fauqueur, Cipolla, "Semantic object classes in video" (CamVid, 2009), and Cordts et al., "The Cityscapes Dataset" (2016).
+Fauqueur, Cipolla, "Semantic object classes in video" (CamVid, 2009), and Cordts et al., "The Cityscapes Dataset"
+(2016).
 """
 
 import re
@@ -37,8 +38,9 @@ _CAMVID = {
     "lane markings other": (192, 0, 64), "misc text": (128, 128, 64), "motorcycle scooter": (192, 0, 192),
     "other moving": (128, 64, 64), "parking block": (64, 192, 128), "pedestrian": (64, 64, 0), "road": (128, 64, 128),
     "road shoulder": (128, 128, 192), "sidewalk": (0, 0, 192), "sign symbol": (192, 128, 128), "sky": (128, 128, 128),
-    "suv pickup truck": (64, 128, 192), "traffic cone": (0, 0, 64), "traffic light": (0, 64, 64), "train": (192, 64, 128),
-    "tree": (128, 128, 0), "truck bus": (192, 128, 192), "tunnel": (64, 0, 64), "vegetation misc": (192, 192, 0),
+    "suv pickup truck": (64, 128, 192), "traffic cone": (0, 0, 64), "traffic light": (0, 64, 64),
+    "train": (192, 64, 128), "tree": (128, 128, 0),
+    "truck bus": (192, 128, 192), "tunnel": (64, 0, 64), "vegetation misc": (192, 192, 0),
     "wall": (64, 192, 0),
 }  # fmt: skip
 
