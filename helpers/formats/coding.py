@@ -175,9 +175,11 @@ def _is_no_row(used):
 
 def _unnumbered(values, example):
     used = [value for value in values if value != VOID] if values != [0, VOID] else values
-    greys = {round(0.299 * r + 0.587 * g + 0.114 * b): i for i in range(21) for r, g, b in [tables.voc_colour(i)]}
+    voc = [tables.voc_colour(i) for i in (*range(1, 21), VOID)]
+    greys = {round(0.299 * red + 0.587 * green + 0.114 * blue) for red, green, blue in voc}
+    coloured = set(used) - {0, VOID}
     hint = ""
-    if len(used) > 1 and set(used) <= {0, VOID} | set(greys) and any(value > 20 for value in used if value != VOID):
+    if len(coloured) > 1 and coloured <= greys:
         hint = " They are the greys of VOC's palette: the masks were saved as grey pictures, so export them again."
     naming = ", ".join(f'{value}: "…"' for value in used[:4])
     return MasksError(
