@@ -199,9 +199,7 @@ def test_a_tiff_of_two_pages_is_refused(root):
 
 def test_trimaps_from_1(root):
     written = pairs(root, [1, 2, 3])
-    data = opened(
-        root, {n: label - 1 for n, label in written.items()}, classes=["pet", "background", "border"]
-    )
+    data = opened(root, {n: label - 1 for n, label in written.items()}, classes=["pet", "background", "border"])
     assert "start at 1" in data.report()
 
 

@@ -29,6 +29,7 @@ _MASK_NAME = re.compile(
 )
 _CAMVID_NAME = re.compile(r"(?<=\d)_L$")
 _MASK_START = re.compile(r"^(mask|label|seg|gt)[-_. ]", re.I)
+_SEGNET = re.compile(r"^(train|val|test)annot$", re.I)  # the folder of masks beside train/, val/ and test/
 _PHOTO_NAME = re.compile(r"[-_. ](image|img|photo|sat|rgb|leftimg8bit)$", re.I)
 
 
@@ -48,12 +49,14 @@ class Pair(NamedTuple):
 
 def role(file):
     """The `Role` of a picture by its path in the folder."""
-    path = PurePosixPath(file)
+    path, segnet = PurePosixPath(file), False
+    if len(path.parts) > 1 and (found := _SEGNET.match(path.parts[-2])):
+        path, segnet = path.parents[1] / found[1] / path.name, True
     folders = [part.lower() for part in path.parts[:-1]]
-    stem, kind = path.stem, None
+    stem, kind = path.stem, "mask" if segnet else None
     if any(part in IGNORED_WORDS for part in folders):
         return Role("ignored", stem)
-    for part in reversed(folders):
+    for part in reversed(folders if not segnet else []):
         if part in MASK_WORDS or part in PHOTO_WORDS:
             kind = "mask" if part in MASK_WORDS else "photo"
             break

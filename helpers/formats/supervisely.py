@@ -1,7 +1,7 @@
 """Supervisely's projects: meta.json with the classes, and for each photo ``img/NAME`` and ``ann/NAME.json``.
 
-A bitmap is base64 of zlib of a small PNG with its origin. A polygon holds the pixels that its outline touches; its
-interiors are holes. A later object lies on top.
+A bitmap is base64 of zlib of a small PNG with its origin. A polygon holds the pixels that its outline touches, where a
+sloping border may differ by a pixel from Supervisely's own; its interiors are holes. A later object lies on top.
 """
 
 import base64

@@ -115,12 +115,16 @@ def _labelmap(folder, file):
             continue
         parts = line.split(":")
         if len(parts) > 1 and not parts[1].strip():
-            raise MasksError(
-                f"{folder.path(file)} has no colour for {parts[0]!r}: add it there as R,G,B, or name every class's in "
-                'colours=, such as colours="voc" where the masks have VOC\'s palette.'
-            )
+            raise _without_colour(folder.path(file), parts[0])
         _add(table, parts[0], parts[1].split(",") if len(parts) > 1 else [], folder.path(file))
     return table
+
+
+def _without_colour(path, name):
+    return MasksError(
+        f"{path} has no colour for {name!r}: add it there as three numbers, or name every class's in colours=, such as "
+        'colours="voc" where the masks have VOC\'s palette.'
+    )
 
 
 def _class_dict(folder, file):
@@ -136,6 +140,8 @@ def _label_colors(folder, file):
     for line in folder.text(file).splitlines():
         if line.strip():
             parts = line.split(None, 3)
+            if not parts[0].isdigit():
+                raise _without_colour(folder.path(file), line.strip())
             _add(table, parts[3].strip() if len(parts) > 3 else "", parts[:3], folder.path(file))
     return table
 
