@@ -101,7 +101,8 @@ def labelme(place):
         Image.fromarray(area).save(png, "PNG")
         shapes = [
             ("road", "polygon", [[1, 1], [3, 1], [3, 3], [1, 3]]), ("road", "rectangle", [[30, 28], [5, 20]]),
-            ("tree", "polygon", [[20.5, 2.2], [36.7, 4.1], [30.3, 17.9]]), ("sign", "circle", [[8 + i, 8], [8 + i, 12]]),
+            ("tree", "polygon", [[20.5, 2.2], [36.7, 4.1], [30.3, 17.9]]),
+            ("sign", "circle", [[8 + i, 8], [8 + i, 12]]),
             ("__ignore__", "line", [[2, 25], [12, 29]]), ("tree", "point", [[35, 24]]),
             ("sign", "linestrip", [[15, 5], [18, 9], [25, 9]]),
         ]  # fmt: skip
@@ -132,7 +133,8 @@ def cityscapesscripts(place):
         (place / "photos" / f"{NAMES[i]}.png").rename(photos / f"{stem}_leftImg8bit.png")
         outlines = [
             ("sky", [[0, 0], [39, 0], [39, 9], [0, 9]]), ("road", [[0, 20], [39, 18], [39, 29], [0, 29]]),
-            ("car", [[5 + i, 15], [15 + i, 14], [18, 24], [6, 24]]), ("cargroup", [[25, 15], [36, 15], [36, 20], [25, 20]]),
+            ("car", [[5 + i, 15], [15 + i, 14], [18, 24], [6, 24]]),
+            ("cargroup", [[25, 15], [36, 15], [36, 20], [25, 20]]),
             ("license plate", [[8, 20], [11, 20], [11, 22], [8, 22]]), ("parking", [[1, 1], [3, 1], [3, 3], [1, 3]]),
         ]  # fmt: skip
         objects = [{"label": name, "polygon": points} for name, points in outlines]

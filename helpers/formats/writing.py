@@ -14,7 +14,7 @@ from helpers.formats import outlines, tables
 
 
 def palette(colours=None):
-    """A palette for class numbers: uint8 (256, RGB), VOC's, or these colours for the first classes; void is VOC's 255."""
+    """A palette for class numbers, uint8 (256, RGB): VOC's, or with these colours for the first classes."""
     result = np.array([tables.voc_colour(number) for number in range(256)], np.uint8)
     if colours is not None:
         result[: len(colours)] = colours
@@ -76,8 +76,8 @@ def labelme_json(path, mask, class_names, photo):
         for number, points in outlines.painted(mask, ground)
     ]  # fmt: skip
     content = {
-        "version": "6.3.1", "flags": {}, "shapes": shapes, "imagePath": str(photo).replace("\\", "/"), "imageData": None,
-        "imageHeight": mask.shape[0], "imageWidth": mask.shape[1],
+        "version": "6.3.1", "flags": {}, "shapes": shapes, "imagePath": str(photo).replace("\\", "/"),
+        "imageData": None, "imageHeight": mask.shape[0], "imageWidth": mask.shape[1],
     }  # fmt: skip
     Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
 
