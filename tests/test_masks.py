@@ -208,9 +208,10 @@ def test_numbers_from_1_without_names_keep_their_numbers_in_the_names(root):
     assert opened(root, {n: v - 1 for n, v in written.items()}).class_names == ["class 1", "class 2", "class 3"]
 
 
-def test_a_longer_list_of_classes_leaves_numbers_as_they_are(root):
+def test_a_longer_list_of_classes_leaves_numbers_as_they_are_and_says_so(root):
     written = pairs(root, [1, 2, 3])
-    opened(root, written, classes=["background", "a", "b", "c"])
+    data = opened(root, written, classes=["background", "a", "b", "c"])
+    assert "0 never occurs" in data.report()
 
 
 def test_void_may_be_0(root):
@@ -228,6 +229,12 @@ def test_greys_are_asked_for(root, values):
     assert ("VOC" in message) == (38 in values)
     named = {value: f"thing {value}" for value in values}
     opened(root, {n: np.searchsorted(values, v) for n, v in written.items()}, classes=named)
+
+
+def test_0_and_255_where_255_was_named_void(root):
+    written = pairs(root, [0, 255])
+    assert opened(root, written, void=255).class_names == ["class 0"]
+    opened(root, written, void=255, classes=["background", "cat"])
 
 
 def test_0_and_255_with_two_classes_is_said_in_the_report(root):
@@ -573,7 +580,7 @@ def test_the_split_is_grouped_and_stratified(root):
 def test_the_split_is_written_down_read_again_and_kept_when_photos_come(root, tmp_path):
     many(root)
     before = masks.open(root)
-    (path,) = (tmp_path / "project" / "data" / "cache" / "masks").glob("*split.csv")
+    (path,) = (tmp_path / "project" / "data" / "splits").glob("*.csv")
     rows = list(csv.DictReader(path.open()))
     assert {row["name"] for row in rows if row["split"] == "test"} == set(before.names("test"))
     assert str(path) in before.report()
@@ -596,6 +603,14 @@ def test_a_split_beside_the_data_comes_first(root):
     refused(root, "split.csv", "img_1")
     (root / "split.csv").write_text("name,split\nimg_0,maybe\n")
     refused(root, "split.csv", "train")
+
+
+def test_near_duplicates_on_both_sides_of_a_split_of_ones_own_are_told(root):
+    many(root, n=20)
+    names = sorted(path.stem for path in (root / "images").iterdir())
+    lines = [f"{name},{'test' if name.startswith('twin') else 'train'}" for name in names]
+    (root / "split.csv").write_text("name,split\n" + "\n".join(lines))
+    assert "some that train and some that test" in masks.open(root).report()
 
 
 def test_the_same_folder_gives_the_same_split_anywhere(root, tmp_path, monkeypatch):
@@ -627,7 +642,7 @@ def test_a_changed_mask_is_seen(root):
 def test_a_damaged_cache_is_made_anew(root, tmp_path):
     written = pairs(root, [0, 1])
     masks.open(root)
-    (path,) = (tmp_path / "project" / "data" / "cache" / "masks").glob("*.json")
+    (path,) = (tmp_path / "project" / "data" / "cache").glob("*.json")
     path.write_text('{"img_0": 3}')
     opened(root, written)
 
@@ -651,6 +666,15 @@ def test_pipeline_loads_it(root):
     for part in (training, validation):
         for name, image, label in zip(*part, strict=True):
             assert np.array_equal(image, data.image(name)) and np.array_equal(label, written[name])
+
+
+def test_pipeline_loads_several_sizes_at_one(root):
+    for i in range(12):
+        photo(root / "images" / f"img_{i}.png", 30 + i, 50 - i, seed=i)
+        index(root / "masks" / f"img_{i}.png", areas([0, 1], 30 + i, 50 - i))
+    part, validation = pipeline.load(masks.open(root).at((32, 48)))
+    assert part.images.shape[1:] == (32, 48, 3) and validation.labels.shape == (1, 32, 48)
+    assert set(np.unique(part.labels)) == {0, 1, 255}
 
 
 def test_a_network_trains_on_it(root):

@@ -74,7 +74,8 @@ class Coco(Annotations):
     def _read_images(self, file, content, photos, sources):
         """Finds the photo of each image entry, and the annotations of each photo."""
         path, base, by_id = self.folder.path(file), file.rpartition("/")[0], {}
-        stem = file.rpartition("/")[2].lower().removesuffix(".json").replace("instances_", "").rstrip("0123456789")
+        whole = file.rpartition("/")[2].removesuffix(".json").replace("instances_", "")
+        stem = whole.rstrip("0123456789")
         try:
             for image in content["images"]:
                 places = (
@@ -83,8 +84,7 @@ class Coco(Annotations):
                     f"{base}/data".strip("/"),
                     "images",
                     "",
-                    stem,
-                    f"images/{stem}",
+                    *(f"{place}{name}" for name in (whole, stem) for place in ("", "images/")),
                 )
                 photo = self.folder.inside(image["file_name"], file, *places)
                 if photo in sources:

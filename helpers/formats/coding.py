@@ -62,7 +62,7 @@ def of_indices(counts, classes, void, folder, palettes=(), example=lambda value:
     Raises:
         MasksError: it cannot be decided which number is which class.
     """
-    void = _void_number(counts, void, example)
+    void, told = _void_number(counts, void, example), void is not None
     named, why = _named(classes, folder)
     values = sorted(int(value) for value in counts)
     if isinstance(named, dict):
@@ -73,9 +73,9 @@ def of_indices(counts, classes, void, folder, palettes=(), example=lambda value:
         raise MasksError(
             f"{example(values[0])} and all other masks hold nothing but {void}, which is void: name another void."
         )
-    if named is None and (values == [0, VOID] or (not palettes and _is_no_row(used))):
+    if named is None and ((values == [0, VOID] and not told) or (not palettes and _is_no_row(used))):
         raise _unnumbered(values, example)
-    if named is not None and values == [0, VOID] and len(named) == 2 and void == VOID:
+    if named is not None and values == [0, VOID] and len(named) == 2 and not told:
         why.append("The masks hold 0 and 255 alone, and there are two classes: 0 is the first, 255 the second.")
         return Coding(list(named), {0: 0, VOID: 1}, why)
     first, named = _first(used, values, named, void, palettes)
@@ -83,6 +83,8 @@ def of_indices(counts, classes, void, folder, palettes=(), example=lambda value:
     _check_within(used, first, n, example)
     if first and void == 0:
         why.append("0 is void, so class 0 here is number 1 in the files.")
+    elif used[0] == 1 and not first and 0 not in values:
+        why.append("0 never occurs, and numbers are taken as they are: if they start at 1, pass classes={1: …, 2: …}.")
     elif first:
         why.append("Labels start at 1 in the files, since 0 never occurs: class 0 here is number 1 there.")
     names = list(named) if named is not None else [f"class {i + first}" for i in range(n)]
@@ -97,8 +99,7 @@ def _check_within(used, first, n, example):
         wrong = next(v for v in used if v < 0 or v - first >= min(n, 255))
         raise MasksError(
             f"{example(wrong)} has the number {wrong}, which is outside the {min(n, 255)} classes: name the numbers, "
-            "as "
-            f'in classes={{0: "background", {wrong}: "…"}}, or pass void={wrong} if it stands for no class.'
+            f'as in classes={{0: "background", {wrong}: "…"}}, or pass void={wrong} if it stands for no class.'
         )
 
 
@@ -162,8 +163,7 @@ def _by_dict(named, values, void, example, why):
         if value not in labels:
             raise MasksError(
                 f"{example(value)} has the number {value}, which is not among those named, {some(named, 8)}: name it "
-                "in "
-                f"classes, or pass void={value} if it stands for no class."
+                f"in classes, or pass void={value} if it stands for no class."
             )
     return Coding(list(named.values()), labels, why)
 

@@ -1,6 +1,7 @@
 """The files of a reader's folder: listed once, read with limits, and never looked for outside the folder."""
 
 import csv
+import functools
 import hashlib
 import io
 import json
@@ -71,6 +72,22 @@ class Folder:
         found = [file for file in self.files if PurePosixPath(file).name.lower() in names]
         return sorted(found, key=lambda file: (file.count("/"), file))
 
+    @functools.cached_property
+    def by_name(self):
+        """The files of each name, {name: [file, …]}, as many as there are folders that have it."""
+        found = {}
+        for file in self.files:
+            found.setdefault(file.rsplit("/", 1)[-1], []).append(file)
+        return found
+
+    @functools.cached_property
+    def pictures_by_stem(self):
+        """The pictures of each name without its ending: {stem: [file, …]}."""
+        found = {}
+        for file in self.with_suffix(*PICTURES):
+            found.setdefault(PurePosixPath(file).stem, []).append(file)
+        return found
+
     def path(self, file):
         """The path of one of the files, to be opened or to be named in a message."""
         return self.root / file
@@ -100,8 +117,8 @@ class Folder:
             raise MasksError(
                 f"{said}, which leads out of {self.root}: put the picture inside, and its bare name there."
             )
-        same = [file for file in self.files if file == text or file.endswith("/" + text)]
-        same = same or [file for file in self.files if PurePosixPath(file).name == steps[-1]]
+        same = self.by_name.get(steps[-1], [])
+        same = [file for file in same if f"/{file}".endswith(f"/{text}")] or same
         if len(same) == 1:
             return same[0]
         if same:

@@ -64,7 +64,7 @@ class Kaggle(Annotations):
     def _photo(self, text, where):
         if "." in text and PurePosixPath(text).suffix.lower() in PICTURES:
             return self.folder.inside(text, self.file, "", "images", "train")
-        files = [f for f in self.folder.with_suffix(*PICTURES) if PurePosixPath(f).stem == text]
+        files = self.folder.pictures_by_stem.get(text, [])
         if len(files) != 1:
             raise MasksError(
                 f"{where} names {text!r}, and {len(files)} photos have that name: copy or rename the photo."

@@ -69,7 +69,7 @@ class LabelStudio(Annotations):
                 f"{where} names {len(texts)} pictures, and it must be one: export tasks with one photo each."
             )
         name = _name(texts[0])
-        if name not in {file.rsplit("/", 1)[-1] for file in self.folder.files}:
+        if name not in self.folder.by_name:
             name = re.sub(r"^[0-9a-f]{8}-", "", name)
         return self.folder.inside(name, file, file.rpartition("/")[0], "images", "")
 

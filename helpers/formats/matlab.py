@@ -55,8 +55,7 @@ class Matlab(Raster):
             sizes = ", ".join(f"{n} {'x'.join(map(str, a.shape))}" for n, a in arrays.items()) or "nothing of the kind"
             raise MasksError(
                 f"{path} must hold one array of {shape[0]} rows and {shape[1]} columns, as its photo has, and holds "
-                f"{sizes}: "
-                "save the mask alone, at the photo's size."
+                f"{sizes}: save the mask alone, at the photo's size."
             )
         numbers = next(iter(fit.values()))
         if (numbers != np.floor(numbers)).any() or abs(numbers.astype(np.float64)).max() > 1 << 24:

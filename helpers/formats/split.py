@@ -76,9 +76,9 @@ def decide(folder, facts, labels_of, own):
             group,
             folder.root / FILE,
         )
-    place = survey.cache_folder()
+    place = survey.own_folder("splits")
     mark = hashlib.sha256(str(folder.root).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    path = place and place / f"{folder.root.name}-{mark}-{FILE}"
+    path = place and place / f"{folder.root.name}-{mark}.csv"
     kept = (_read(folder, path) if path and path.exists() else None) or {}
     sides = {name: kept[name][0] for name in facts if name in kept and kept[name][1] == facts[name].photo.digest}
     had = len(sides)

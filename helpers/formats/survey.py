@@ -50,9 +50,9 @@ def of(folder, reader, options):
         folder: the `Folder`. reader: what `helpers.formats.find.reader` found in it.
         options: whatever else decides what `reader.read` gives.
     """
-    place = cache_folder()
-    print_ = folder.fingerprint(VERSION, options, reader.format)
-    path = place and place / f"{folder.root.name}-{print_}.json"
+    place = own_folder("cache")
+    mark = folder.fingerprint(VERSION, options, reader.format)
+    path = place and place / f"masks-{folder.root.name}-{mark}.json"
     kept = _kept(path) if path else None
     if kept is not None and kept.keys() == reader.pairs.keys():
         return kept, path
@@ -108,8 +108,7 @@ def check_sizes(folder, reader, facts):
         if fact.photo.orientation != 1:
             why = (
                 f"once it is turned upright as its EXIF orientation {fact.photo.orientation} says; the mask was made "
-                "on the "
-                "photo as it is stored, so turn the mask in the same way, or remove the photo's EXIF orientation"
+                "on the photo as it is stored, so turn the mask in the same way, or remove the photo's EXIF orientation"
             )
         else:
             why = "so that rows and columns have changed places: turn the mask, or look whether the photo was turned"
@@ -124,9 +123,9 @@ def check_sizes(folder, reader, facts):
 # ---- what is kept ---------------------------------------------------------------------------------------------------
 
 
-def cache_folder():
-    """The folder of caches: data/cache/masks, or one in the temporary folder, or None if neither is writable."""
-    for folder in (layout.data_folder() / "cache" / "masks", Path(tempfile.gettempdir()) / "masks-cache"):
+def own_folder(kind):
+    """The folder data/`kind`, made if it is missing, or one in the temporary folder, or None if neither is writable."""
+    for folder in (layout.data_folder() / kind, Path(tempfile.gettempdir()) / "masks" / kind):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
