@@ -101,6 +101,10 @@ class Masks:
         fact = self._facts[name]
         mask = self._reader.read(name, (fact.photo.rows, fact.photo.cols))
         label = self._coding.apply(mask.raw, self._reader.path(name))
+        if label.shape != (fact.photo.rows, fact.photo.cols):
+            raise MasksError(
+                f"{self._reader.path(name)} has changed its size since the folder was opened: open it anew."
+            )
         return label if self._padded is None else _fitted(label, self._padded, Image.Resampling.NEAREST, VOID)
 
     def load(self, split):

@@ -716,3 +716,44 @@ def test_json_of_no_known_kind_is_named(root):
     photo(root / "a.jpg")
     (root / "via.json").write_text(json.dumps({"_via_img_metadata": {}}))
     refused(root, root / "via.json", "of no kind")
+
+
+def test_a_mask_that_changes_after_opening_is_refused_when_read(root):
+    pairs(root, [0, 1])
+    data = masks.open(root)
+    index(root / "masks" / "img_0.png", np.full((24, 32), 7))
+    index(root / "masks" / "img_1.png", np.zeros((12, 16)))
+    with pytest.raises(MasksError, match="stands for no class"):
+        data.label("img_0")
+    with pytest.raises(MasksError, match="changed its size"):
+        data.label("img_1")
+
+
+def test_a_palette_with_transparency_is_still_an_index(root):
+    written = pairs(root, [0, 1, 2], mode="P", transparency=0)
+    assert "transparency" in Image.open(root / "masks" / "img_0.png").info
+    opened(root, written)
+
+
+def test_numbers_named_for_colour_masks_are_refused(root):
+    colour_pairs(root, [(0, 0, 0), (128, 0, 0)])
+    refused(root, "colours=", classes={0: "a", 128: "b"})
+
+
+def test_heic_photos_are_named(root):
+    index(root / "masks" / "a.png", areas([0, 1]))
+    (root / "a.heic").write_bytes(b"x")
+    refused(root, root / "a.heic", "JPEG")
+
+
+def test_siftflows_own_files_are_read_as_siftflow_reads_them(root, siftflow_root):
+    from helpers.siftflow import CLASS_NAMES, SiftFlow
+
+    whole = SiftFlow(siftflow_root)
+    names = whole.names("train")[::600]
+    for name in names:
+        for kind, end in (("Images", ".jpg"), ("SemanticLabels", ".mat")):
+            source = next((siftflow_root / kind).glob(f"*/{name}{end}"))
+            (root / kind).mkdir(exist_ok=True)
+            (root / kind / source.name).symlink_to(source)
+    opened(root, {name: whole.label(name) for name in names}, void=0, classes=list(CLASS_NAMES))

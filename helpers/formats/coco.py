@@ -61,7 +61,9 @@ class Coco(Annotations):
     def _read_categories(self, file, content, categories):
         path = self.folder.path(file)
         try:
-            found = {int(one["id"]): str(one["name"]) for one in content["categories"]}
+            found = {one["id"]: one["name"] for one in content["categories"]}
+            if not all(isinstance(k, int) and isinstance(name, str) for k, name in found.items()):
+                raise TypeError("id or name")
         except (KeyError, TypeError, ValueError) as error:
             raise MasksError(f"{path} has a category without id and name: export it again.") from error
         for number, name in found.items():
@@ -125,21 +127,27 @@ class Coco(Annotations):
 
     def _look_for_holes(self):
         """Warns of polygons that lie within another of the same annotation, whose hole COCO cannot tell."""
-        found = 0
-        for annotation in (a for of_one in self.annotations.values() for a in of_one):
-            outlines = annotation.get("segmentation")
-            if isinstance(outlines, list) and len(outlines) > 1:
-                boxes = [(min(o[::2]), min(o[1::2]), max(o[::2]), max(o[1::2])) for o in outlines if len(o) > 5]
-                found += any(
-                    a != b and a[0] <= b[0] and a[1] <= b[1] and a[2] >= b[2] and a[3] >= b[3]
-                    for a in boxes
-                    for b in boxes
-                )
+        found = sum(
+            _has_hole(annotation.get("segmentation")) for one in self.annotations.values() for annotation in one
+        )
         if found:
             self.warnings.append(
                 f"{found} annotations have a polygon inside another: COCO fills both, so a hole is lost. "
                 "Export run lengths (RLE), or annotate the hole as what it is."
             )
+
+
+def _has_hole(outlines):
+    """Whether the box around one polygon lies within that around another."""
+    if not isinstance(outlines, list) or len(outlines) < 2:
+        return False
+    try:
+        boxes = [(min(o[::2]), min(o[1::2]), max(o[::2]), max(o[1::2])) for o in outlines]
+    except (TypeError, ValueError):  # `_area` will say what is wrong
+        return False
+    return any(
+        a is not b and a[0] <= b[0] and a[1] <= b[1] and a[2] >= b[2] and a[3] >= b[3] for a in boxes for b in boxes
+    )
 
 
 def _is_group(number, files):
@@ -156,7 +164,7 @@ def _is_group(number, files):
 def _area(segmentation, shape, where):
     """The pixels of a segmentation: bool (row, col)."""
     if isinstance(segmentation, dict):
-        if list(segmentation.get("size") or []) != list(shape):
+        if segmentation.get("size") != list(shape):
             raise MasksError(f"{where} has run lengths for another size than the photo's: export it again.")
         return runs.coco(segmentation.get("counts"), shape, where)
     if not isinstance(segmentation, list) or not segmentation:

@@ -16,6 +16,11 @@ def of_colours(counts, classes, colours, void, folder, example):
     Raises:
         MasksError: there is no table, or the masks have a colour that it lacks.
     """
+    if isinstance(classes, dict):
+        raise MasksError(
+            "classes is a dict of numbers, and these masks hold colours: name them in colours, as in "
+            'colours={"cat": (128, 0, 0)}.'
+        )
     table, voids, why = _table(classes, colours, folder, sorted(counts), example)
     if isinstance(void, str) and void in table:
         voids.add(table.pop(void))
@@ -23,7 +28,7 @@ def of_colours(counts, classes, colours, void, folder, example):
         why.append("Transparent pixels are void.")
     elif void is not None:
         voids.add(_colour(void, "void"))
-    names = class_list(classes) if classes is not None and not isinstance(classes, dict) else list(table)
+    names = class_list(classes) if classes is not None else list(table)
     if missing := [name for name in names if name not in table]:
         raise MasksError(f"classes has {missing[0]!r}, and the table of colours has not: it has {some(table, 30)}.")
     if classes is not None and (left := [name for name in table if name not in names]):

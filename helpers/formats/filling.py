@@ -23,7 +23,7 @@ def points(given, where, least=3):
     """
     try:
         pairs = [(float(x), float(y)) for x, y in given]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise MasksError(f"{where} has points that are no pairs of numbers: correct or remove that shape.") from None
     if not all(math.isfinite(part) and abs(part) < 1e6 for pair in pairs for part in pair):
         raise MasksError(f"{where} has a point that is no place in a picture: correct or remove that shape.")

@@ -102,14 +102,16 @@ def _results(task, where):
     done = [one for one in done if not one.get("was_cancelled")]
     if len(done) != 1:
         raise MasksError(f"{where} has {len(done)} annotations, and it must be one: keep one of them in Label Studio.")
-    results = [one for one in done[0].get("result") or [] if isinstance(one, dict)]
+    results = done[0].get("result") or []
+    if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
+        raise MasksError(f"{where} has no list of results: export the project again.")
     return [one for one in results if str(one.get("type", "")).endswith("labels")]
 
 
 def _labels(one, where):
     kind, value = one.get("type"), one.get("value")
     labels = value.get(kind) if isinstance(value, dict) else None
-    if kind not in _KINDS or not isinstance(labels, list) or len(labels) != 1:
+    if kind not in _KINDS or not isinstance(labels, list) or list(map(type, labels)) != [str]:
         raise MasksError(
             f"{where} has a result of the kind {kind!r}, or without one label: annotate with brush or polygon."
         )

@@ -101,7 +101,7 @@ class Labelme(Annotations):
 
 def drawn(shape, size, where):
     """The pixels of one of labelme's shapes other than a mask: bool (row, col) of `size`."""
-    kind = shape.get("shape_type") or "polygon"
+    kind = str(shape.get("shape_type") or "polygon")
     least = {"polygon": 3, "rectangle": 2, "circle": 2, "line": 2, "linestrip": 2, "point": 1}.get(kind)
     least = 4 if kind == "oriented_rectangle" else least
     if least is None:
@@ -127,7 +127,7 @@ def _small_mask(shape, where):
     (left, top), _ = filling.points(shape.get("points") or [], where, 2)[:2]
     try:
         data = base64.b64decode(shape.get("mask") or "", validate=True)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise MasksError(f"{where} has a mask that is damaged: draw it again in labelme.") from error
     with pictures.opened(where, data) as picture:
         return (int(top), int(left)), np.asarray(picture.convert("L")) > 0

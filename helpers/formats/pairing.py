@@ -130,6 +130,10 @@ def matched(folder, photos, sources, what="mask", strict=True):
     Raises:
         MasksError: there are no photos or no masks, or one of either has no partner.
     """
+    if not photos and (unread := folder.with_suffix(".heic", ".heif", ".avif", ".cr2", ".nef", ".dng")):
+        raise MasksError(
+            f"{folder.path(unread[0])} is a photo of a kind that is not read here: save the photos as JPEG."
+        )
     if not photos or not sources:
         have, lack = ("photos", f"{what}s") if photos else (f"{what}s", "photos")
         raise MasksError(f"{folder.root} holds {have} and no {lack}: copy the {lack} into it, under the same names.")

@@ -83,16 +83,20 @@ class Raster(Reader):
         modes = sorted({fact.mode for fact in facts.values()})
         self.why.append(f"The masks are pictures of mode {', '.join(modes)}.")
         if "colour" in kinds:
-            self.format = f"colour {self.format}"
+            self._name("colour")
             return colours.of_colours(counts, self.classes, self.colours, self.void, self.folder, path)
         if self.colours is not None:
             raise MasksError(
                 f"{self.path(kinds['index'])} holds numbers, not colours: pass classes= in place of colours=."
             )
-        self.format = f"index {self.format}"
+        self._name("index")
         self._check_palettes(facts)
         palettes = [fact.palette for fact in facts.values() if fact.palette]
         return self.of_indices(counts, palettes, path)
+
+    def _name(self, kind):
+        if self.format == Raster.format:
+            self.format = f"{kind} {self.format}"
 
     def of_indices(self, counts, palettes, path):
         """How numbers become labels."""

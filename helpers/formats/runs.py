@@ -5,6 +5,7 @@ COCO and Kaggle count down the columns, and Kaggle counts from 1. Row by row, ha
 
 import numpy as np
 
+from helpers.formats import pictures
 from helpers.formats.folder import MasksError
 
 
@@ -93,6 +94,8 @@ def label_studio(numbers, size, where):
         MasksError: the bits are damaged, or are those of a picture of another size.
     """
     try:
+        if not isinstance(numbers, list) or len(numbers) > pictures.MOST_PIXELS:
+            raise TypeError("no list of bytes")
         bits = "".join(f"{byte:08b}" for byte in bytes(numbers))
         total, width = int(bits[:32], 2), int(bits[32:37], 2) + 1
         sizes = [int(bits[at : at + 4], 2) + 1 for at in (37, 41, 45, 49)]

@@ -67,7 +67,8 @@ class Supervisely(Annotations):
     def read(self, name, shape):
         """Paints the objects of a photo, the later on top."""
         file = self.pairs[name].source
-        size = self.files[file].get("size") or {}
+        size = self.files[file].get("size")
+        size = size if isinstance(size, dict) else {}
         self.check_size(name, (size.get("height"), size.get("width")), shape, self.folder.path(file))
         canvas = self.canvas(shape)
         for one in self._objects(file):
@@ -90,14 +91,16 @@ def _area(one, shape, where):
         try:
             left, top = one["bitmap"]["origin"]
             return (int(top), int(left)), bitmap(one["bitmap"]["data"], where)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, MasksError):
                 raise
             raise MasksError(f"{where} has a bitmap without origin or data: download the project again.") from error
-    given = one.get("points") or {}
+    given = one.get("points")
+    given = given if isinstance(given, dict) else {}
     if kind == "polygon":
         area = filling.with_border(filling.points(given.get("exterior") or [], where), shape)
-        for hole in given.get("interior") or []:
+        holes = given.get("interior") or []
+        for hole in holes if isinstance(holes, list) else [holes]:
             area &= ~filling.with_border(filling.points(hole, where), shape)
         return (0, 0), area
     if kind == "rectangle":

@@ -163,14 +163,14 @@ def names_by_number(folder):
     It reads Roboflow's _classes.csv (``Pixel Value, Class``), ADE20K's objectInfo150.txt, and a list of one name a line
     in class_names.txt, classes.txt or labels.txt, whose first name is number 0; labelme's ``__ignore__`` has none.
     """
-    for file in folder.named("_classes.csv"):
-        rows = folder.rows(file)
-        try:
-            return {int(row["Pixel Value"]): row["Class"] for row in rows}, file
-        except (KeyError, ValueError) as error:
+    lists = [(_roboflow(folder, file), file) for file in folder.named("_classes.csv")]
+    for names, file in lists:
+        if names != lists[0][0]:
             raise MasksError(
-                f"{folder.path(file)} lacks the columns Pixel Value and Class: export it again."
-            ) from error
+                f"{folder.path(file)} numbers classes otherwise than {lists[0][1]}: export all splits at once."
+            )
+    if lists:
+        return lists[0]
     for file in folder.named("objectinfo150.txt"):
         lines = [line.split("\t") for line in folder.text(file).splitlines()[1:] if line.strip()]
         try:
@@ -183,6 +183,13 @@ def names_by_number(folder):
         check_names(names, folder.path(file))
         return dict(enumerate(names)), file
     return None, None
+
+
+def _roboflow(folder, file):
+    try:
+        return {int(row["Pixel Value"]): row["Class"] for row in folder.rows(file)}
+    except (KeyError, ValueError) as error:
+        raise MasksError(f"{folder.path(file)} lacks the columns Pixel Value and Class: export it again.") from error
 
 
 def check_names(names, where):

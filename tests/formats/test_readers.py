@@ -455,3 +455,68 @@ def test_matlab_refusals(root):
     refused(root, "img_2.mat")
     (root / "labels" / "img_2.mat").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     refused(root, "img_2.mat", "damaged")
+
+
+def test_coco_category_0_is_not_background(root):
+    """Label Studio's COCO numbers its categories from 0; multiplied by the number, the first would vanish."""
+    photos(root, "images")
+    coco(root, [coco_square(i, category_id=0) for i in range(3)], categories=[{"id": 0, "name": "cat"}])
+    check(root, {name: square(i) for i, name in enumerate(NAMES)})
+
+
+def test_coco_without_any_annotation_says_so(root):
+    """Label Studio's COCO leaves out what was painted with the brush."""
+    photos(root, "images")
+    coco(root, [])
+    report = masks.open(root).report()
+    assert "No pixel has the class cat" in report and "100.0 %" in report
+
+
+# ---- content of any kind --------------------------------------------------------------------------------------------
+
+
+def mutated(content, random):
+    """The same content with one part of it exchanged for something else, or removed."""
+    places = []
+
+    def walk(node):
+        keys = node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+        for key in list(keys):
+            places.append((node, key))
+            walk(node[key])
+
+    walk(content)
+    node, key = places[random.randint(len(places))]
+    if random.rand() < 0.2:
+        del node[key]
+    else:
+        wrong = (None, -1, 10**30, 1.5, "x", "../x", [], {}, [[]], [None], {"a": 1}, True, float("nan"))
+        node[key] = wrong[random.randint(len(wrong))]
+    return content
+
+
+SAMPLES = {
+    "labelme": "set/street_1.json", "pycocotools": "set/annotations.json",
+    "supervisely": "set/ds0/ann/street_2.png.json", "label-studio-converter": "set/project-1.json",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tool", [*SAMPLES, "supervisely/meta"])
+def test_whatever_stands_in_a_json_file_it_is_read_or_refused(root, tool):
+    from pathlib import Path
+
+    tool, _, meta = tool.partition("/")
+    place = Path(__file__).resolve().parents[1] / "masks_samples" / tool
+    import shutil
+
+    shutil.copytree(place / "set", root, dirs_exist_ok=True)
+    file = root / ("meta.json" if meta else SAMPLES[tool].removeprefix("set/"))
+    text, random, read = file.read_text(), np.random.RandomState(0), 0
+    for _ in range(150):
+        file.write_text(json.dumps(mutated(json.loads(text), random)))
+        try:
+            data = masks.open(root)
+            read += len(data.names("train"))
+        except MasksError as error:
+            assert str(error).endswith(".") and "\n" not in str(error)
+    assert read, "some changes do no harm"
