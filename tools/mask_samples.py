@@ -68,8 +68,9 @@ def pycocotools(place):
         strip = np.zeros((ROWS, COLS), "uint8")
         strip[3 + i : 5 + i, 5:30] = 1
         plain = [len(run) for run in np.split(strip.ravel("F"), np.flatnonzero(np.diff(strip.ravel("F"))) + 1)]
+        star = np.random.RandomState(i).rand(7, 2) * (60, 45) - 10  # it leaves the picture, and crosses itself
         shapes = [
-            (300, [[4, 20, 34, 20, 34, 28, 4, 28]]), (1, [[20.0, 2.0, 36.0, 2.0, 36.0, 12.0, 28.0, 18.0, 20.0, 12.0]]),
+            (18, [star.round(2).ravel().tolist()]), (300, [[4, 20, 34, 20, 34, 28, 4, 28]]), (1, [[20.0, 2.0, 36.0, 2.0, 36.0, 12.0, 28.0, 18.0, 20.0, 12.0]]),
             (18, packed), (18, {"size": [ROWS, COLS], "counts": plain}), (1, [[1, 1, 3, 1, 3, 3, 1, 3]]),
         ]  # fmt: skip
         for category, segmentation in shapes:

@@ -1,8 +1,7 @@
 """COCO's JSON: polygons and run lengths, several files for several splits.
 
-COCO's pixels are counted by their centres, so the square (1, 1)-(3, 3) has 4. Where pycocotools is installed it fills
-the polygons; else `filling.by_centres` does, whose sloping borders may differ by a pixel. A polygon inside another of
-the same annotation is filled, too, since COCO's polygons have no holes.
+COCO's pixels are counted by their centres, so the square (1, 1)-(3, 3) has 4; every pixel is as pycocotools has it. A
+polygon inside another of the same annotation is filled, too, since COCO's polygons have no holes.
 """
 
 import numpy as np
@@ -10,11 +9,6 @@ import numpy as np
 from helpers.formats import filling, pairing, runs
 from helpers.formats.folder import PICTURES, MasksError, own_split
 from helpers.formats.reader import Annotations
-
-try:
-    from pycocotools import mask as pycocotools
-except ImportError:
-    pycocotools = None
 
 
 def is_coco(content):
@@ -47,13 +41,8 @@ class Coco(Annotations):
         used = {annotation["category_id"] for of_one in reader.annotations.values() for annotation in of_one}
         names = [name for number, name in sorted(categories.items()) if number in used or not _is_group(number, files)]
         reader.number_classes(names, folder.path(next(iter(files))))
-        by = (
-            "pycocotools"
-            if pycocotools
-            else "pixel centres; pycocotools, if you pip install it, draws COCO's own borders"
-        )
         reader.why.append(
-            f"{len(files)} JSON files have images, annotations and categories. Polygons are filled by {by}."
+            f"{len(files)} JSON files have images, annotations and categories. Pixels are as pycocotools has them."
         )
         reader._look_for_holes()
         return reader
@@ -174,12 +163,8 @@ def _area(segmentation, shape, where):
         if not isinstance(flat, list) or len(flat) % 2:
             raise MasksError(f"{where} has an outline that is no list of x, y, x, y …: export it again.")
         outline = filling.points(zip(flat[::2], flat[1::2], strict=True), where)
-        area |= _filled(outline, shape)
+        try:
+            area |= filling.as_coco(outline, shape)
+        except ValueError as error:
+            raise MasksError(f"{where} {error}: correct or remove it.") from error
     return area
-
-
-def _filled(outline, shape):
-    if pycocotools is None:
-        return filling.by_centres(outline, shape)
-    flat = [part for point in outline for part in point]
-    return pycocotools.decode(pycocotools.frPyObjects([flat], *shape))[..., 0].astype(bool)

@@ -78,6 +78,29 @@ def test_by_centres_is_right_for_any_outline():
         assert np.array_equal(filling.by_centres(outline, (20, 30)), inside)
 
 
+def test_as_coco_is_by_centres_on_straight_borders_and_cuts_what_is_outside():
+    for outline in (
+        [(1, 1), (3, 1), (3, 3), (1, 3)],
+        [(-5, 2), (8, 2), (8, 99), (-5, 99)],
+        [(5, 0), (9, 0), (9, 9), (5, 9)],
+    ):
+        assert np.array_equal(filling.as_coco(outline, (6, 7)), filling.by_centres(outline, (6, 7)))
+    assert not filling.as_coco([(20, 20), (30, 20), (30, 30)], (6, 7)).any()
+    assert not filling.as_coco([(2, 2), (2, 2), (2, 2)], (6, 7)).any()
+
+
+def test_as_coco_differs_from_centres_at_sloping_borders_only():
+    outline = [(3.3, 2.1), (27.4, 5.2), (20.6, 18.9), (9.9, 16.2)]
+    coco_, centres = filling.as_coco(outline, (24, 32)), filling.by_centres(outline, (24, 32))
+    assert 0 < (coco_ != centres).sum() < 20 and abs(int(coco_.sum()) - int(centres.sum())) < 20
+
+
+def test_an_outline_that_winds_without_end_is_refused(root):
+    photos(root)
+    coco(root, [coco_square(0, segmentation=[[0, 0, 900_000, 3] * 20])])
+    refused(root, "winds without end")
+
+
 def test_kaggle_counts_down_the_columns_from_1():
     assert np.argwhere(runs.kaggle("1 2 6 1", (3, 4), "x").T).tolist() == [[0, 0], [0, 1], [1, 2]]
     assert not runs.kaggle("", (3, 4), "x").any()

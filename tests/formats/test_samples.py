@@ -60,6 +60,7 @@ def test_labelme_with_a_list_of_its_own():
 
 
 def test_pycocotools():
+    """Straight and sloping outlines, some of which cross themselves or leave the picture, and run lengths."""
     data = check("pycocotools")
     assert data.class_names == ["background", "person", "dog", "tree"]
     label = data.label("street_1")
