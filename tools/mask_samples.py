@@ -70,7 +70,8 @@ def pycocotools(place):
         plain = [len(run) for run in np.split(strip.ravel("F"), np.flatnonzero(np.diff(strip.ravel("F"))) + 1)]
         star = np.random.RandomState(i).rand(7, 2) * (60, 45) - 10  # it leaves the picture, and crosses itself
         shapes = [
-            (18, [star.round(2).ravel().tolist()]), (300, [[4, 20, 34, 20, 34, 28, 4, 28]]), (1, [[20.0, 2.0, 36.0, 2.0, 36.0, 12.0, 28.0, 18.0, 20.0, 12.0]]),
+            (18, [star.round(2).ravel().tolist()]),
+            (300, [[4, 20, 34, 20, 34, 28, 4, 28]]), (1, [[20.0, 2.0, 36.0, 2.0, 36.0, 12.0, 28.0, 18.0, 20.0, 12.0]]),
             (18, packed), (18, {"size": [ROWS, COLS], "counts": plain}), (1, [[1, 1, 3, 1, 3, 3, 1, 3]]),
         ]  # fmt: skip
         for category, segmentation in shapes:
@@ -167,7 +168,7 @@ def datumaro(place):
         media = dm.Image.from_numpy(picture[..., ::-1].copy(), ext=".png")
         items.append(dm.DatasetItem(name, subset="train", media=media, annotations=annotations))
     data = dm.Dataset.from_iterable(items, categories=["sky", "tree"], media_type=dm.Image)
-    for kind in ("voc_segmentation", "camvid", "coco_instances"):
+    for kind in ("voc_segmentation", "camvid", "coco_instances", "cityscapes"):
         data.export(str(place / "set" / kind), kind, save_media=True)
     shutil.rmtree(place / "photos")
     write_truth(place, labels)

@@ -12,16 +12,19 @@ from helpers.formats.folder import MasksError, own_split, some
 
 PHOTO_WORDS = {
     "images", "image", "imgs", "img", "photos", "photo", "pictures", "jpegimages", "leftimg8bit", "input", "inputs",
-    "rgb", "original", "originals", "x",
+    "rgb", "original", "originals", "x", "image_2",
 }  # fmt: skip
 MASK_WORDS = {
     "masks", "mask", "labels", "label", "annotations", "annotation", "segmentationclass", "segmentationclasspng",
     "gtfine", "gtcoarse", "gt", "groundtruth", "ground_truth", "trimaps", "trimap", "seg", "segmentation",
-    "segmentations", "target", "targets", "labelimages", "mask_png", "masks_machine", "y", "indexlabel", "labelids",
+    "segmentations", "target", "targets", "labelimages", "mask_png", "masks_machine", "semantic", "y",
+    "indexlabel", "labelids",
 }  # fmt: skip
 # Pictures that tools write beside the masks, for eyes: they are neither photo nor mask.
-IGNORED_WORDS = {"segmentationobject", "segmentationclassvisualization", "segmentationobjectvisualization",
-                 "segmentationobjectpng", "masks_human", "overlays", "visualizations", "mask_color"}  # fmt: skip
+IGNORED_WORDS = {
+    "segmentationobject", "segmentationclassvisualization", "segmentationobjectvisualization", "segmentationobjectpng",
+    "masks_human", "overlays", "visualizations", "mask_color", "semantic_rgb", "instance",
+}  # fmt: skip
 _MASK_NAME = re.compile(
     r"[-_. ](mask|masks|label|labels|seg|segm|segmentation|gt|groundtruth|annotation|trimap"
     r"|gt(?:fine|coarse)_(?:labelids|labeltrainids|color|instanceids))$",

@@ -124,8 +124,14 @@ class Cityscapes(Raster):
         """Photos, and of each kind of mask the best that there is."""
         kinds = {kind: [f for f in files if f.endswith(f"_{kind}.png")] for kind in _KINDS}
         self.kind = next(kind for kind in _KINDS if kinds[kind])
-        if self.kind == "color":
+        tables_there = self.folder.named("label_colors.txt", "labelmap.txt")
+        if self.kind == "color" and not tables_there:
             self.colours = self.colours or "cityscapes"
+        elif tables_there and self.classes is None and self.colours is None:
+            raise MasksError(
+                f"{self.folder.path(tables_there[0])} says that another tool wrote these files, and such a tool gives "
+                'numbers of its own, not Cityscapes\': say which is which, as in classes={0: "background", 1: "sky"}.'
+            )
         masks = {file for found in kinds.values() for file in found}
         self.why.append(f"Masks are those that end in {self.kind}, by their names.")
         return [file for file in files if file not in masks or file in kinds[self.kind]]

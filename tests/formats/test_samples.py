@@ -97,6 +97,14 @@ def test_datumaro_camvid():
     check("datumaro", "set/camvid", colours={"background": (0, 0, 0), "sky": (128, 0, 0), "tree": (0, 128, 0)})
 
 
+def test_datumaro_cityscapes_has_numbers_of_its_own():
+    with pytest.raises(MasksError, match="numbers of its own"):
+        masks.open(SAMPLES / "datumaro" / "set" / "cityscapes")
+    data = masks.open(SAMPLES / "datumaro" / "set" / "cityscapes", classes={0: "background", 1: "sky", 2: "tree"})
+    for name, label in truth("datumaro").items():
+        assert np.array_equal(data.label(f"{name}_leftImg8bit"), label), name
+
+
 def test_datumaro_coco():
     data = check("datumaro", "set/coco_instances")
     assert data.class_names == ["background", "sky", "tree"]
