@@ -5,6 +5,7 @@ as they are, and their classes are called "class 0", "class 1" …
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -27,14 +28,19 @@ class Coding:
     labels: dict
     why: list
 
+    @functools.cached_property
+    def _table(self):
+        """What may stand in the file, sorted, and the labels."""
+        keys = np.array(sorted(self.labels), np.int64)
+        return keys, np.array([self.labels[key] for key in keys.tolist()], np.uint8)
+
     def apply(self, raw, path):
         """The label of every pixel: uint8 (row, col).
 
         Raises:
             MasksError: the mask has a number or colour that stands for no class.
         """
-        keys = np.array(sorted(self.labels), np.int64)
-        values = np.array([self.labels[key] for key in keys.tolist()], np.uint8)
+        keys, values = self._table
         if raw.dtype == np.uint8 or (raw.size and raw.min() >= 0 and raw.max() < 1 << 16):
             table = np.full(1 << 16 if raw.dtype != np.uint8 else 256, -1, np.int16)
             within = (keys >= 0) & (keys < len(table))

@@ -60,7 +60,7 @@ class Matlab(Raster):
         numbers = next(iter(fit.values()))
         if (numbers != np.floor(numbers)).any() or abs(numbers.astype(np.float64)).max() > 1 << 24:
             raise MasksError(f"{path} holds fractions, and a class is a whole number: save the class numbers.")
-        return pictures.Mask(numbers.astype(np.int32), "index", f"MATLAB {numbers.dtype}", {})
+        return pictures.Mask(numbers.astype(np.int32), "index", f"MATLAB {numbers.dtype}", [])
 
 
 def _arrays_5(data, pixels):

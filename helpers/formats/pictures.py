@@ -41,14 +41,14 @@ class Mask(NamedTuple):
         raw: integers (row, col): class numbers, or colours as 65536 R + 256 G + B, or `TRANSPARENT`.
         kind: "index" or "colour".
         mode: Pillow's word for how a pixel is stored.
-        palette: {index: (R, G, B)} of the indices that occur, for palette pictures.
+        palette: for palette pictures, the colours R, G, B, R, G, B … of the indices from 0; else empty.
         overlap: how many pixels were annotated with two classes.
     """
 
     raw: np.ndarray
     kind: str
     mode: str
-    palette: dict
+    palette: list
     overlap: int = 0
 
 
@@ -124,14 +124,13 @@ def mask(path):
         depth, colour_type = (data[24], data[25]) if picture.format == "PNG" else (8, None)
         if depth == 16 and colour_type != 0:
             raise MasksError(f"{path} has colours of 16 bits, of which only 8 can be read: save it as an 8-bit PNG.")
-        palette = _palette(picture) if picture.mode == "P" else {}
+        palette = (picture.getpalette("RGB") or []) if picture.mode == "P" else []
         kind, raw = _numbers(path, picture)
         if picture.format == "PNG" and colour_type == 0 and depth in (2, 4):
             raw = raw // np.uint8({2: 85, 4: 17}[depth])  # Pillow has spread them over 0-255
         if picture.format == "TIFF" and picture.tag_v2.get(262) == 0 and raw.dtype == np.uint8:
             raw = (1 if picture.mode == "1" else 255) - raw  # in the file, 0 is white; Pillow has turned it round
-        used = np.flatnonzero(np.bincount(raw.ravel(), minlength=256)) if palette else ()
-        return Mask(raw, kind, picture.mode, {int(i): palette.get(int(i), (0, 0, 0)) for i in used})
+        return Mask(raw, kind, picture.mode, palette)
 
 
 def _refuse_lossy(path, picture, data):
@@ -175,11 +174,6 @@ def _with_alpha(path, raw, alpha):
     return np.where(alpha == 0, TRANSPARENT, raw)
 
 
-def _palette(picture):
-    colours = picture.getpalette("RGB") or []
-    return {i: tuple(colours[3 * i : 3 * i + 3]) for i in range(len(colours) // 3)}
-
-
 def _read(path):
     try:
         if path.stat().st_size > MOST_BYTES:
@@ -201,6 +195,11 @@ def _rgb(picture):
         turned = turned.convert("RGBA")
         turned = Image.alpha_composite(Image.new("RGBA", turned.size, "white"), turned)
     return np.array(turned.convert("RGB"))
+
+
+def colour_of(palette, index):
+    """The colour (R, G, B) of an index; one beyond the palette's end is black."""
+    return tuple(palette[3 * index : 3 * index + 3]) or (0, 0, 0)
 
 
 def packed(colour):

@@ -53,9 +53,9 @@ class Raster(Reader):
         mask = pictures.mask(self.path(name))
         if mask.palette and self._by_colour:
             raw = np.zeros(256, np.int32)
-            for index, colour in mask.palette.items():
-                raw[index] = pictures.packed(colour)
-            return mask._replace(raw=raw[mask.raw], kind="colour")
+            for index in range(len(mask.palette) // 3):
+                raw[index] = pictures.packed(pictures.colour_of(mask.palette, index))
+            return mask._replace(raw=raw[mask.raw], kind="colour", palette=[])
         return mask
 
     @functools.cached_property

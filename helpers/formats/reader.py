@@ -57,7 +57,7 @@ class Canvas:
 
     def mask(self):
         """What was painted, as a `pictures.Mask`."""
-        return pictures.Mask(self.label, "index", "annotations", {}, self.overlap)
+        return pictures.Mask(self.label, "index", "annotations", [], self.overlap)
 
 
 class Annotations(Reader):

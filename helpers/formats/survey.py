@@ -78,7 +78,8 @@ def _look(folder, reader, name):
         )
     inner = _counts(_inner(mask.raw))
     values = {value: (count, inner.get(value, 0)) for value, count in counts.items()}
-    return Facts(photo, mask.kind, mask.mode, *mask.raw.shape, values, mask.palette, mask.overlap)
+    palette = {value: pictures.colour_of(mask.palette, value) for value in counts} if mask.palette else {}
+    return Facts(photo, mask.kind, mask.mode, *mask.raw.shape, values, palette, mask.overlap)
 
 
 def _counts(raw):
