@@ -408,7 +408,8 @@ def test_roboflow(root):
         ("images/{}.jpg", "masks/{}.png"), ("{}.jpg", "{}_mask.png"), ("{}.jpg", "{}.png"), ("{}.png", "masks/{}.png"),
         ("JPEGImages/{}.jpg", "SegmentationClass/{}.png"), ("train/images/{}.jpg", "train/masks/{}.png"),
         ("images/train/{}.jpg", "masks/{}.png"), ("{}.png", "{}_L.png"), ("photos/{}.png", "labels/{}-label.png"),
-        ("images/{}_image.png", "masks/mask_{}.png"),
+        ("images/{}_image.png", "masks/mask_{}.png"), ("train/{}.jpg", "train_masks/{}_mask.png"),
+        ("{}_sat.jpg", "{}_mask.png"), ("labeled_images/{}.png", "ground_truth/{}.png"),
     ],
 )  # fmt: skip
 def test_img_10_is_never_paired_with_the_mask_of_img_2(root, layout_):
@@ -738,6 +739,23 @@ def test_a_palette_with_transparency_is_still_an_index(root):
 def test_numbers_named_for_colour_masks_are_refused(root):
     colour_pairs(root, [(0, 0, 0), (128, 0, 0)])
     refused(root, "colours=", classes={0: "a", 128: "b"})
+
+
+def test_a_table_may_be_turned_round(root):
+    labels = colour_pairs(root, [(1, 2, 3), (4, 5, 6)])
+    assert opened(root, labels, colours={(1, 2, 3): "sea", (4, 5, 6): "land"}).class_names == ["sea", "land"]
+
+
+def test_class_numbers_in_three_channels_are_named(root):
+    colour_pairs(root, [(0, 0, 0), (1, 1, 1), (2, 2, 2)])
+    refused(root, "three channels")
+
+
+def test_stray_matlab_files_beside_masks_do_no_harm(root):
+    """The Oxford pets have some among their photos."""
+    written = pairs(root, [0, 1, 2])
+    (root / "images" / "img_0.mat").write_bytes(b"x")
+    opened(root, written)
 
 
 def test_heic_photos_are_named(root):

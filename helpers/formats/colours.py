@@ -62,6 +62,8 @@ def _table(classes, colours, folder, values, example):
         table, void = tables.well_known(colours)
         return table, void, [f"Colours are those of {colours}."]
     if colours is not None:
+        if isinstance(colours, dict) and all(isinstance(key, tuple) for key in colours):
+            colours = {name: colour for colour, name in colours.items()}  # {colour: name} says the same
         if not isinstance(colours, dict):
             names = class_list(classes) if classes is not None else [f"class {i}" for i in range(len(colours))]
             if len(names) != len(colours):
@@ -75,7 +77,10 @@ def _table(classes, colours, folder, values, example):
     if table is not None:
         return table, set(), [f"Colours are from {file}."]
     known = [n for n in ("voc", "camvid", "cityscapes") if set(values) <= _colours_of(n)]
+    greys = all(len(set(pictures.unpacked(value))) == 1 for value in values)
     hint = f' All of them are in the table colours="{known[0]}": pass it if it is right.' if known else ""
+    if greys and not hint:
+        hint = " All of them are greys: where three channels repeat a class number, save one channel as the mask."
     raise MasksError(
         f"{example(values[-1])} is a colour picture, and no table says which colour is which class: pass colours="
         f'{{"background": {pictures.unpacked(values[0])}, …}}, or put the tool\'s labelmap.txt into {folder.root}. '

@@ -61,8 +61,9 @@ def _annotated(folder, options):
     for file in folder.with_suffix(".csv"):
         if kaggle.is_kaggle(folder.text(file)):
             yield f"{kaggle.Kaggle.format} in {file}", lambda file=file: kaggle.Kaggle.of(folder, file, **options)
-    if mats := folder.with_suffix(".mat"):
-        photos = folder.with_suffix(*PICTURES)
+    photos = folder.with_suffix(*PICTURES)
+    mats = folder.with_suffix(".mat")
+    if mats and not any(pairing.role(file).role == "mask" for file in photos):
         yield matlab.Matlab.format, lambda: matlab.Matlab.of(folder, mats, photos, **options)
 
 

@@ -4,6 +4,7 @@ Two files are a pair when what is left of their paths is the same, without the w
 without the suffix. Sorted side by side, ``img_10`` would stand beside the mask of ``img_2``.
 """
 
+import functools
 import re
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -24,13 +25,14 @@ MASK_WORDS = {
 IGNORED_WORDS = {
     "segmentationobject", "segmentationclassvisualization", "segmentationobjectvisualization", "segmentationobjectpng",
     "masks_human", "overlays", "visualizations", "mask_color", "semantic_rgb", "instance",
+    "instances", "panoptic", "colormaps",
 }  # fmt: skip
 _MASK_NAME = re.compile(
     r"[-_. ](mask|masks|label|labels|seg|segm|segmentation|gt|groundtruth|annotation|trimap"
     r"|gt(?:fine|coarse)_(?:labelids|labeltrainids|color|instanceids))$",
     re.I,
 )
-_CAMVID_NAME = re.compile(r"(?<=\d)_L$")
+_CAMVID_NAME = re.compile(r"(?<=\d)_[LP]$")
 _MASK_START = re.compile(r"^(mask|label|seg|gt)[-_. ]", re.I)
 _SEGNET = re.compile(r"^(train|val|test)annot$", re.I)  # the folder of masks beside train/, val/ and test/
 _PHOTO_NAME = re.compile(r"[-_. ](image|img|photo|sat|rgb|leftimg8bit)$", re.I)
@@ -50,6 +52,7 @@ class Pair(NamedTuple):
     source: object
 
 
+@functools.lru_cache(1 << 18)
 def role(file):
     """The `Role` of a picture by its path in the folder."""
     path, segnet = PurePosixPath(file), False
@@ -59,18 +62,25 @@ def role(file):
     stem, kind = path.stem, "mask" if segnet else None
     if any(part in IGNORED_WORDS for part in folders):
         return Role("ignored", stem)
-    for part in reversed(folders if not segnet else []):
-        if part in MASK_WORDS or part in PHOTO_WORDS:
-            kind = "mask" if part in MASK_WORDS else "photo"
-            break
+    if not segnet:
+        kind = next(filter(None, map(folder_role, reversed(folders))), None)
     if kind != "photo" and (found := _MASK_NAME.search(stem) or _CAMVID_NAME.search(stem)):
         stem, kind = stem[: found.start()], "mask"
     elif kind != "photo" and (found := _MASK_START.search(stem)):
         stem, kind = stem[found.end() :], "mask"
     elif kind != "mask" and (found := _PHOTO_NAME.search(stem)):
         stem, kind = stem[: found.start()], "photo"
-    kept = [p for p in path.parts[:-1] if p.lower() not in PHOTO_WORDS | MASK_WORDS]
+    kept = [part for part in path.parts[:-1] if not folder_role(part.lower())]
     return Role(kind, "/".join([*kept, stem]))
+
+
+@functools.lru_cache(1 << 12)
+def folder_role(name):
+    """What the name of a folder says: "mask", "photo" or None; ``train_masks`` says as much as ``masks``."""
+    if name in MASK_WORDS | PHOTO_WORDS:
+        return "mask" if name in MASK_WORDS else "photo"
+    words = {word for word in re.split(r"[^a-z0-9]+", name) if len(word) > 3}
+    return "mask" if words & MASK_WORDS else "photo" if words & PHOTO_WORDS else None
 
 
 def photos_and_masks(folder, files):

@@ -188,3 +188,30 @@ def test_a_huge_bomb_in_a_photo_is_no_warning_either(root, place, recwarn):
     (root / "images" / "img_3.jpg").write_bytes(png_that_claims(9_500, 9_500))
     refused(root, place, "tiles")
     assert not [w for w in recwarn if issubclass(w.category, Image.DecompressionBombWarning)]
+
+
+@pytest.mark.parametrize("part", ["images/img_3.jpg", "masks/img_3.png"])
+def test_whatever_stands_in_a_picture_it_is_read_or_refused(root, part):
+    pairs(root, [0, 1, 2])
+    good, random, refusals = (root / part).read_bytes(), np.random.RandomState(0), 0
+    for _ in range(60):
+        data = bytearray(good)
+        for at in random.randint(0, len(data), 1 + random.randint(4)):
+            data[at] = random.randint(256)
+        (root / part).write_bytes(bytes(data))
+        try:
+            data = masks.open(root, classes=["a", "b", "c"])
+            data.image("img_3"), data.label("img_3")
+        except MasksError as error:
+            assert "img_3" in str(error) and "\n" not in str(error)
+            refusals += 1
+    assert refusals, "some damage is seen"
+
+
+def test_where_nothing_can_be_written_it_opens_all_the_same(root, monkeypatch):
+    from helpers.formats import survey
+
+    written = pairs(root, [0, 1])
+    monkeypatch.setattr(survey, "own_folder", lambda kind: None)
+    data = masks.open(root)
+    assert np.array_equal(data.label("img_1"), written["img_1"]) and "written down" not in data.report()
