@@ -5,12 +5,13 @@ A picture's pixels are taken as they are, so there is no question of what belong
 
 import functools
 import re
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from helpers.classes import VOID
 from helpers.formats import coding, colours, pairing, pictures, tables
-from helpers.formats.folder import PICTURES, MasksError
+from helpers.formats.folder import PICTURES, MasksError, some
 from helpers.formats.reader import Reader
 
 _CITYSCAPES = re.compile(r"_gt(?:Fine|Coarse)_(labelIds|labelTrainIds|instanceIds|color)\.png$")
@@ -37,10 +38,18 @@ class Raster(Reader):
         photos, masks = pairing.photos_and_masks(folder, files)
         listed = _voc_lists(folder)
         reader.pairs = pairing.matched(folder, photos, masks, strict=not listed)
-        left = len(photos) - len(reader.pairs)
+        paired = {pair.photo for pair in reader.pairs.values()}
+        left = [photo for photo in photos.values() if photo not in paired]
+        if lacking := [photo for photo in left if PurePosixPath(photo).stem in listed]:
+            raise MasksError(
+                f"ImageSets/ lists {some(lacking)}, and there is no mask for them in {folder.root}: add the masks, or "
+                "correct the lists."
+            )
         reader.split = {name: listed[name] for name in reader.pairs if listed.get(name)}
         if left:
-            reader.why.append(f"{left} photos without masks are left out, since ImageSets/ lists those that have one.")
+            reader.why.append(
+                f"{len(left)} photos without masks are left out, since ImageSets/ lists those that have one."
+            )
         reader.split = reader.split or pairing.splits(reader.pairs)
         return reader
 
