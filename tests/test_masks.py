@@ -528,9 +528,19 @@ def test_the_report_names_what_looks_wrong(root):
         index(root / "masks" / f"{name}.png", smoothed)
     data = masks.open(root, classes=["ground", "edge", "cat", "never"])
     report = data.report()
-    assert "'edge' lies along borders only" in report and "'ground' lies" not in report
+    assert "lie along borders only" in report and "inside an area: edge (" in report
     assert "No pixel has the class never" in report and "8 photos" in report
     assert "Void: 0.00 %" in report and "40x40" in report
+
+
+def test_a_mask_that_was_resized_bilinearly_is_told(root):
+    for i in range(6):
+        photo(root / "images" / f"img_{i}.png", 40, 60, seed=i)
+        label = Image.fromarray(areas([0, 7, 15], 120, 180, seed=i).astype("uint8"))
+        small = np.asarray(label.resize((60, 40), Image.Resampling.BILINEAR))
+        assert len(np.unique(small)) > 3, "numbers that the mask never had"
+        index(root / "masks" / f"img_{i}.png", small, "P")
+    assert "resized or smoothed" in masks.open(root).report()
 
 
 def test_the_report_finds_duplicates(root):

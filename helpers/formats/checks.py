@@ -37,12 +37,14 @@ def totals(counts):
 
 def _borders(counts, names):
     """Classes without insides: a mask that was resized, smoothed or saved as JPEG has such between two others."""
-    for label, (pixels, inner) in sorted(totals(counts).items()):
-        if label != VOID and pixels > 50 and inner < _FEW * pixels:
-            yield (
-                f"{names[label]!r} lies along borders only ({pixels:,} pixels, {inner:,} of them inside an area): "
-                "were the masks resized or smoothed? Outlines and thin things are like this, too."
-            )
+    total = {label: both for label, both in sorted(totals(counts).items()) if label != VOID}
+    thin = {label: pixels for label, (pixels, inner) in total.items() if inner < _FEW * pixels}
+    if sum(thin.values()) > 50:
+        yield (
+            "These classes lie along borders only, with hardly a pixel inside an area: "
+            f"{some([names[label] for label in thin], 8)} ({sum(thin.values()):,} pixels). Were the masks resized or "
+            "smoothed? Outlines and thin things are like this, too."
+        )
 
 
 def _classes(counts, names, sides):
