@@ -45,15 +45,17 @@ def load(dataset, seed=0):
 def held_out(names, images, seed=0):
     """Chooses the images to validate on: bool (n,), true for a tenth of them.
 
-    Each kind of scene (the name before the underscore) gives its share. Photographs that are nearly the same, such as
+    Each kind of scene (the name before the underscore) gives its share; names of which fewer than five have a kind in
+    common, such as the numbers that cameras give, count as one kind. Photographs that are nearly the same, such as
     two frames of one scene, stay on one side; otherwise a network could score well by remembering.
     """
     group = _near_duplicate_groups(images)
     kind = [names[g].split("_")[0] for g in group]  # a group counts under its first image's kind
+    kind = [k if kind.count(k) >= 5 else "" for k in kind]
     kinds = sorted(set(kind))
     wanted = np.array([kind.count(k) for k in kinds]) * VALIDATION_SHARE
     quota = np.floor(wanted).astype(int)
-    short = round(len(names) * VALIDATION_SHARE) - quota.sum()
+    short = max(min(1, len(names) - 1), round(len(names) * VALIDATION_SHARE)) - quota.sum()
     quota[np.argsort(quota - wanted, kind="stable")[:short]] += 1  # the largest remainders are rounded up
     left = dict(zip(kinds, quota, strict=True))
     out = np.zeros(len(names), bool)
@@ -62,6 +64,8 @@ def held_out(names, images, seed=0):
         if left[kind[g]] >= members.sum():
             left[kind[g]] -= members.sum()
             out |= members
+    if not out.any() and len(np.unique(group)) > 1:  # every group is larger than its share
+        out = group == min(np.unique(group), key=list(group).count)
     return out
 
 
@@ -190,9 +194,10 @@ def _near_duplicate_groups(images, threshold=0.985):
 
     Nearly equal: 16x16 grey thumbnails, mean removed, correlate above the threshold.
     """
-    n, rows, _, _ = images.shape
-    cells = images.reshape(n, 16, rows // 16, 16, rows // 16, 3)
-    grey = np.stack([cells[i].mean(axis=(1, 3, 4), dtype="float32").ravel() for i in range(n)])
+    n, rows, cols, _ = images.shape
+    high, wide = rows // 16, cols // 16  # of a thumbnail's pixel; what is left over is not looked at
+    cells = (image[: 16 * high, : 16 * wide].reshape(16, high, 16, wide, 3) for image in images)
+    grey = np.stack([cell.mean(axis=(1, 3, 4), dtype="float32").ravel() for cell in cells])
     grey -= grey.mean(axis=1, keepdims=True)
     grey /= np.maximum(np.linalg.norm(grey, axis=1, keepdims=True), 1e-6)
     group = np.arange(n)

@@ -28,9 +28,9 @@ import numpy as np
 from helpers.classes import N_CLASSES
 
 # MATLAB's numbers for the type of an element, and for the class of an array (uint16's class is not its type).
-_NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-_INT8, _UINT16, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 4, 5, 6, 14, 15
-_CELL_CLASS, _CHAR_CLASS, _UINT16_CLASS, _NUMBER_CLASSES = 1, 4, 11, range(6, 16)
+NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_INT8, _UINT16, _INT32, _UINT32, MATRIX, COMPRESSED = 1, 4, 5, 6, 14, 15
+_CELL_CLASS, _CHAR_CLASS, _UINT16_CLASS, NUMBER_CLASSES = 1, 4, 11, range(6, 16)
 _OCTAVE_HEADER = re.compile(
     rb"# Created by Octave[^\n]*\n# name: S\n# type: u?int\d+ matrix\n# ndims: 2\n (\d+) (\d+)\n", re.ASCII
 )
@@ -90,14 +90,14 @@ def write_matlab(label, names):
         _matrix(_CELL_CLASS, (1, len(names)), b"names", b"".join(texts)),
     )
     packed = [zlib.compress(variable) for variable in variables]
-    body = b"".join(struct.pack("<2L", _COMPRESSED, len(data)) + data for data in packed)
+    body = b"".join(struct.pack("<2L", COMPRESSED, len(data)) + data for data in packed)
     return _OURS.ljust(124) + struct.pack("<H2s", 0x0100, b"IM") + body
 
 
 def _matrix(array_class, shape, name, content):
     flags, dimensions = struct.pack("<2L", array_class, 0), struct.pack(f"<{len(shape)}l", *shape)
     parts = _element(_UINT32, flags) + _element(_INT32, dimensions) + _element(_INT8, name)
-    return _element(_MATRIX, parts + content)
+    return _element(MATRIX, parts + content)
 
 
 def _element(kind, data):
@@ -108,22 +108,22 @@ def _read_matlab(data, size):
     most = 8 * size * size + 4096  # bytes of S, if its numbers are the widest there are
     try:
         order = {b"IM": "<", b"MI": ">"}[data[126:128]]
-        for kind, variable in _elements(data, 128, order):
-            if kind == _COMPRESSED:
+        for kind, variable in elements(data, 128, order):
+            if kind == COMPRESSED:
                 unpacked = zlib.decompressobj().decompress(variable, most)
-                kind, variable = next(_elements(unpacked, 0, order))
-            parts = _elements(variable, 0, order)
+                kind, variable = next(elements(unpacked, 0, order))
+            parts = elements(variable, 0, order)
             (_, flags), (_, dimensions), (_, name) = next(parts), next(parts), next(parts)
-            if kind != _MATRIX or bytes(name) != b"S":
+            if kind != MATRIX or bytes(name) != b"S":
                 continue
             (flags,) = struct.unpack_from(order + "L", flags)
             shape = struct.unpack(f"{order}{len(dimensions) // 4}l", dimensions)
-            if flags & 0xFF not in _NUMBER_CLASSES or flags & 0x0800:  # a struct, a cell, text, sparse; or complex
+            if flags & 0xFF not in NUMBER_CLASSES or flags & 0x0800:  # a struct, a cell, text, sparse; or complex
                 raise ValueError("S does not hold plain numbers")
             if shape != (size, size):
                 return np.broadcast_to(0, [max(0, n) for n in shape])  # the shape is all that `read` will look at
             kind, numbers = next(parts)
-            numbers = np.frombuffer(numbers, order + _NUMBERS[kind])
+            numbers = np.frombuffer(numbers, order + NUMBERS[kind])
             if numbers.size != math.prod(shape):
                 raise ValueError("cut off, or with numbers too many")
             return numbers.reshape(shape, order="F")
@@ -133,7 +133,7 @@ def _read_matlab(data, size):
         raise ValueError(f"is not a MATLAB label map with a variable S (damaged{reason})") from error
 
 
-def _elements(data, at, order):
+def elements(data, at, order):
     """The elements of a MATLAB file, or of one of its arrays: pairs of a type and a view of the bytes."""
     view = memoryview(data)
     while at + 8 <= len(view):
@@ -142,7 +142,7 @@ def _elements(data, at, order):
         if kind >> 16:  # up to four bytes are kept in the tag itself
             kind, length, start = kind & 0xFFFF, kind >> 16, at + 4
         at = start + length
-        if kind != _COMPRESSED:
+        if kind != COMPRESSED:
             at += -at % 8
         yield kind, view[start : start + length]
 

@@ -1,0 +1,1 @@
+"""Readers of masks and annotations, one format or one job in a file; `helpers.masks` puts them together."""

@@ -1,0 +1,183 @@
+"""The files of a reader's folder: listed once, read with limits, and never looked for outside the folder."""
+
+import csv
+import functools
+import hashlib
+import io
+import json
+import os
+from pathlib import Path, PurePosixPath
+
+MOST_FILES = 200_000
+MOST_TEXT = 512 << 20  # bytes of one JSON or CSV file; COCO's own largest has 469 MB
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+_SPLITS = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+class MasksError(ValueError):
+    """Pictures and masks that cannot be used as they are. The message names the file and the cure."""
+
+
+class Folder:
+    """All files below a folder.
+
+    Attributes:
+        root: its path.
+        files: the paths of its files relative to it, sorted, with forward slashes. Hidden ones are left out.
+
+    Raises:
+        MasksError: there is no such folder, it cannot be read, or it holds no file or far too many.
+    """
+
+    def __init__(self, root):
+        self.root = Path(os.path.expanduser(root)).absolute()
+        if self.root.is_file():
+            cure = "unpack it" if self.root.suffix in (".zip", ".tar", ".gz", ".tgz") else "name the folder it lies in"
+            raise MasksError(f"{self.root} is a file, not a folder: {cure}.")
+        if not self.root.is_dir():
+            raise MasksError(f"There is no folder {self.root}: check the spelling; paths start in {Path.cwd()}.")
+        self.stats = {}
+        self._list()
+        self.files = sorted(self.stats)
+        if not self.files:
+            raise MasksError(f"{self.root} holds no file: copy the photos and their masks into it.")
+
+    def _list(self):
+        def stop(error):
+            raise MasksError(f"{error.filename} cannot be read ({error.strerror}): copy it elsewhere.") from error
+
+        for place, folders, names in os.walk(self.root, onerror=stop):  # links to folders are not followed
+            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+            for name in names:
+                if name.startswith(".") or name in ("Thumbs.db", "desktop.ini"):
+                    continue
+                path = Path(place, name)
+                try:
+                    stat = path.stat()
+                except OSError as error:
+                    raise MasksError(f"{path} leads nowhere ({error.strerror}): remove this link.") from error
+                self.stats[path.relative_to(self.root).as_posix()] = (stat.st_size, stat.st_mtime_ns)
+                if len(self.stats) > MOST_FILES:
+                    raise MasksError(f"{self.root} holds more than {MOST_FILES:,} files: name the data set's folder.")
+
+    def with_suffix(self, *suffixes):
+        """Lists the files whose names end so, in whatever case."""
+        return [file for file in self.files if PurePosixPath(file).suffix.lower() in suffixes]
+
+    def named(self, *names):
+        """Lists the files with one of these names, in whatever case, those nearest to the root first."""
+        found = [file for file in self.files if PurePosixPath(file).name.lower() in names]
+        return sorted(found, key=lambda file: (file.count("/"), file))
+
+    @functools.cached_property
+    def by_name(self):
+        """The files of each name, {name: [file, …]}, as many as there are folders that have it."""
+        found = {}
+        for file in self.files:
+            found.setdefault(file.rsplit("/", 1)[-1], []).append(file)
+        return found
+
+    @functools.cached_property
+    def pictures_by_stem(self):
+        """The pictures of each name without its ending: {stem: [file, …]}."""
+        found = {}
+        for file in self.with_suffix(*PICTURES):
+            found.setdefault(PurePosixPath(file).stem, []).append(file)
+        return found
+
+    def path(self, file):
+        """The path of one of the files, to be opened or to be named in a message."""
+        return self.root / file
+
+    def inside(self, text, said_by, *bases):
+        """The file of this folder that another file names.
+
+        Args:
+            text: what stands in the other file, a path or a bare name.
+            said_by: the other file, for the message.
+            bases: folders relative to the root, in which to look first; "" is the root.
+
+        Raises:
+            MasksError: the path leads out of the folder, no such file is there, or several have the name.
+        """
+        text = str(text).replace("\\", "/")
+        said = f"{self.path(said_by)} names the picture {text[:200]!r}"
+        steps = PurePosixPath(text).parts
+        drive = len(text) > 1 and text[1] == ":"
+        if not steps or "\0" in text:
+            raise MasksError(f"{said}, which is no file name: correct that entry.")
+        for base in bases:
+            whole = os.path.normpath(os.path.join(base, text)).replace("\\", "/")
+            if not (drive or text.startswith("/") or whole.startswith("..")) and whole in self.stats:
+                return whole
+        if drive or text.startswith("/") or ".." in steps:
+            raise MasksError(
+                f"{said}, which leads out of {self.root}: put the picture inside, and its bare name there."
+            )
+        same = self.by_name.get(steps[-1], [])
+        same = [file for file in same if f"/{file}".endswith(f"/{text}")] or same
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise MasksError(
+                f"{said}, and {len(same)} files have that name, such as {same[0]}: give their folders, too."
+            )
+        raise MasksError(f"{said}, which is not there: copy the picture into {self.root}, or remove that entry.")
+
+    def bytes(self, file, most=MOST_TEXT):
+        """The content of a file, unless it is larger than `most` bytes."""
+        path = self.path(file)
+        if self.stats[file][0] > most:
+            raise MasksError(f"{path} is larger than {most / 1e6:,.0f} MB: split it into several files.")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise MasksError(f"{path} cannot be read ({error.strerror}): copy it again.") from error
+
+    def text(self, file):
+        """The content of a text file in UTF-8, with or without its mark, or else in Latin-1."""
+        data = self.bytes(file)
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+
+    def json(self, file):
+        """The content of a JSON file.
+
+        Raises:
+            MasksError: it is damaged, or nested without end.
+        """
+        try:
+            return json.loads(self.text(file))
+        except (ValueError, RecursionError) as error:
+            raise MasksError(f"{self.path(file)} is not readable JSON ({error}): export it again.") from error
+
+    def rows(self, file):
+        """The rows of a CSV file: a list of dicts by the header's words, both without spaces around them."""
+        csv.field_size_limit(1 << 24)
+        try:
+            rows = list(csv.DictReader(io.StringIO(self.text(file)), skipinitialspace=True))
+        except csv.Error as error:
+            raise MasksError(f"{self.path(file)} is not a readable CSV file ({error}): export it again.") from error
+        return [{(key or "").strip(): (value or "").strip() for key, value in row.items() if key} for row in rows]
+
+    def fingerprint(self, *more):
+        """A short text that changes when a file's name, size or time does, or any of `more`."""
+        listing = repr([str(self.root), sorted(self.stats.items()), *more])
+        return hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def own_split(file):
+    """The split that a file's folders name: "train", "validation", "test", or None."""
+    return next((_SPLITS[p.lower()] for p in reversed(PurePosixPath(file).parts[:-1]) if p.lower() in _SPLITS), None)
+
+
+def some(items, most=3):
+    """A few of many, as text: "a, b, c and 7 more"."""
+    items = [str(item) for item in items]
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more

@@ -1,0 +1,106 @@
+"""Predictions out, and in again: no pixel changes."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import masks
+from helpers.fetch import layout
+from helpers.formats import outlines, writing
+from support.mask_folders import areas, photo
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path, monkeypatch):
+    """Keeps caches and splits out of the project."""
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "project" / "data")
+
+
+def random_mask(seed, rows=24, cols=32, values=(0, 1, 2, 255), coarse=1):
+    """A mask of random pixels, or of random squares: with holes, single pixels and areas that touch at corners."""
+    cells = np.random.RandomState(seed).choice(values, (rows // coarse, cols // coarse)).astype("uint8")
+    return cells.repeat(coarse, 0).repeat(coarse, 1)
+
+
+def painted(mask, ground):
+    canvas = np.full(mask.shape, 99 if ground is None else ground, "uint8")
+    from helpers.formats import filling
+
+    for number, points in outlines.painted(mask, ground):
+        canvas[filling.with_border(points, mask.shape)] = number
+    return canvas
+
+
+@pytest.mark.parametrize("ground", [0, None])
+@pytest.mark.parametrize("coarse", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(6))
+def test_outlines_painted_over_one_another_give_the_mask(seed, coarse, ground):
+    mask = random_mask(seed, coarse=coarse)
+    assert np.array_equal(painted(mask, ground), mask)
+
+
+def test_rings_in_rings_and_thin_lines():
+    y, x = np.mgrid[:41, :41]
+    rings = ((np.hypot(y - 20, x - 20) // 3) % 2).astype("uint8")
+    assert np.array_equal(painted(rings, 0), rings)
+    lines = np.zeros((20, 20), "uint8")
+    lines[3], lines[:, 7] = 1, 2
+    lines[np.arange(20), np.arange(20)] = 3
+    assert np.array_equal(painted(lines, 0), lines)
+    assert len(outlines.painted(np.zeros((5, 5), "uint8"), 0)) == 0
+
+
+@pytest.mark.parametrize("write", ["png", "json"])
+def test_written_and_opened_again_no_pixel_changes(tmp_path, write):
+    names = ["background", "cat", "dog"]
+    written = {}
+    for i in range(4):
+        photo(tmp_path / "set" / "images" / f"img_{i}.png", seed=i)
+        mask = written[f"img_{i}"] = random_mask(i, coarse=2**i)
+        if write == "png":
+            (tmp_path / "set" / "masks").mkdir(exist_ok=True)
+            writing.index_png(tmp_path / "set" / "masks" / f"img_{i}.png", mask)
+        else:
+            writing.labelme_json(tmp_path / "set" / "images" / f"img_{i}.json", mask, names, f"img_{i}.png")
+    data = masks.open(tmp_path / "set", classes=names)
+    for name, mask in written.items():
+        assert np.array_equal(data.label(name), mask), name
+    assert data.class_names == names
+
+
+def test_the_png_is_a_palette_png_with_vocs_colours_or_ones_own(tmp_path):
+    mask = areas([0, 1, 255]).astype("uint8")
+    writing.index_png(tmp_path / "a.png", mask)
+    picture = Image.open(tmp_path / "a.png")
+    assert picture.mode == "P" and np.array_equal(np.array(picture), mask)
+    assert picture.convert("RGB").getpixel((31, 0)) == (224, 224, 192)
+    writing.index_png(tmp_path / "a.png", mask, colours=[(1, 2, 3), (4, 5, 6)])
+    assert Image.open(tmp_path / "a.png").convert("RGB").getpixel((0, 0)) == (1, 2, 3)
+
+
+def test_the_overlay_leaves_void_as_it_is(tmp_path):
+    image = np.full((24, 32, 3), 100, "uint8")
+    mask = areas([1, 255]).astype("uint8")
+    writing.overlay_png(tmp_path / "a.png", image, mask, colours=[(0, 0, 0), (200, 0, 0)])
+    drawn = np.array(Image.open(tmp_path / "a.png"))
+    assert (drawn[mask == 255] == 100).all() and (drawn[mask == 1] == (150, 50, 50)).all()
+
+
+def test_labelme_gets_the_fields_that_it_needs(tmp_path):
+    writing.labelme_json(tmp_path / "a.json", areas([0, 1]).astype("uint8"), ["background", "cat"], "a.png")
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert {"version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth"} == set(content)
+    assert [shape["label"] for shape in content["shapes"]] == ["cat"] and content["imageData"] is None
+    assert all(len(shape["points"]) >= 3 for shape in content["shapes"])
+
+
+def test_what_is_no_mask_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="uint8"):
+        writing.index_png(tmp_path / "a.png", np.zeros((4, 4)))
+    with pytest.raises(ValueError, match="class 5"):
+        writing.labelme_json(tmp_path / "a.json", np.full((4, 4), 5, "uint8"), ["a"], "a.png")
+    with pytest.raises(ValueError, match="photo"):
+        writing.overlay_png(tmp_path / "a.png", np.zeros((4, 5, 3), "uint8"), np.zeros((4, 4), "uint8"))
+    assert not list(tmp_path.glob("a.*"))
