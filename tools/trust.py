@@ -19,7 +19,6 @@ strength s is chosen on the validation images. The test images choose nothing.
 """
 
 import argparse
-import csv
 import json
 import shlex
 import sys
@@ -216,25 +215,6 @@ def twice(names, images, labels, least=0.99):
     return found
 
 
-def seeds(path):
-    """The scores of experiments that differ in their seed alone, from results/experiments.csv, four looks.
-
-    Returns:
-        A list of {score: [one per seed]} in %, with ``what``: the command without its seed.
-    """
-    found = {}
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["test_time_augmentation"] == "flip, two sizes":
-                words = [word for word in shlex.split(row["command"])[2:] if not word.startswith("seed=")]
-                what = " ".join(words[2:] if words[0] == "--what" else words)
-                found.setdefault(what, {})[row["seed"]] = row
-    return [
-        {"what": what, **{n: [float(row[n]) for row in rows.values()] for n in ("pixel_accuracy", "mean_iou")}}
-        for what, rows in found.items() if len(rows) > 1
-    ]  # fmt: skip
-
-
 def _by_image(model, images, labels):
     for start in range(0, len(images), BATCH):
         each = looks(model, images[start : start + BATCH])
@@ -275,7 +255,6 @@ def main(arguments=None):
         "sure_above": SURE,
         "names": dataset.names("test"),
         "twice": same,
-        "seeds": seeds(OUT.with_name("experiments.csv")),
     }
     print("mean IoU on validation", {s: round(100 * v, 1) for s, v in zip(STRENGTHS, scores, strict=True)}, flush=True)
     counts = tested(model, *dataset.load("test"))
