@@ -39,6 +39,14 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
+def own_data_folder(tmp_path, monkeypatch):
+    """Keeps caches and splits out of the project: `pytestmark = pytest.mark.usefixtures("own_data_folder")`."""
+    from helpers.fetch import layout
+
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "project" / "data")
+
+
+@pytest.fixture
 def faults(request):
     """A dict for the rows that a test adds to the table: {fault: (what is said, bytes sent again, the next call)}."""
     rows = {}

@@ -19,11 +19,7 @@ from support.mask_folders import areas, colour, index, pairs, photo
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
-@pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch):
-    """Keeps caches and splits out of the project."""
-    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "project" / "data")
+pytestmark = pytest.mark.usefixtures("own_data_folder")
 
 
 @pytest.fixture

@@ -12,18 +12,13 @@ import scipy.io
 from PIL import Image
 
 from helpers import masks
-from helpers.fetch import layout
 from helpers.formats import filling, runs
 from helpers.masks import MasksError
 from support.mask_folders import areas, index, photo
 
 NAMES = ("img_1", "img_2", "img_10")
 
-
-@pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch):
-    """Keeps caches and splits out of the project."""
-    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "project" / "data")
+pytestmark = pytest.mark.usefixtures("own_data_folder")
 
 
 @pytest.fixture

@@ -12,17 +12,12 @@ import pytest
 from PIL import Image
 
 from helpers import masks
-from helpers.fetch import layout
 from helpers.masks import MasksError
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "tests" / "masks_samples"
 
-
-@pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch):
-    """Keeps caches and splits out of the project."""
-    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "project" / "data")
+pytestmark = pytest.mark.usefixtures("own_data_folder")
 
 
 def truth(tool):

@@ -7,15 +7,10 @@ import pytest
 from PIL import Image
 
 from helpers import masks
-from helpers.fetch import layout
 from helpers.formats import outlines, writing
 from support.mask_folders import areas, photo
 
-
-@pytest.fixture(autouse=True)
-def own_data_folder(tmp_path, monkeypatch):
-    """Keeps caches and splits out of the project."""
-    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "project" / "data")
+pytestmark = pytest.mark.usefixtures("own_data_folder")
 
 
 def random_mask(seed, rows=24, cols=32, values=(0, 1, 2, 255), coarse=1):
