@@ -80,6 +80,27 @@ def test_an_optimizer_starts_afresh_for_each_seed(task):
     assert run.losses[1, 1] < run.losses[1, 0]
 
 
+def test_another_network_is_seeded_and_fed_by_the_batches_asked_for(task):
+    sizes, starts = [], []
+
+    def loss(labels, logits):  # at the fast pace the step is not compiled, so this sees every batch
+        sizes.append(len(labels))
+        return losses.CrossEntropy()(labels, logits)
+
+    def build():
+        return keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 1)])
+
+    def prepare(model):
+        starts.append(model.get_weights())
+
+    for seed in (3, 4, 3):
+        options = {"seeds": (seed,), "epochs": 1, "prepare": prepare}
+        run = experiments.train(task, loss, build=build, batch=8, **options)
+    assert set(sizes) == {8} and run.film.shape == (2, 60, 32, 32)
+    assert [weights[0].shape for weights in starts] == [(1, 1, 3, 4)] * 3
+    assert np.array_equal(starts[0][0], starts[2][0]) and not np.array_equal(starts[0][0], starts[1][0])
+
+
 def test_head_and_preparation_are_applied(task):
     def nature_everywhere(model):
         layer = model.get_layer("logits")
