@@ -128,8 +128,8 @@ class Feed:
         """Images and labels, once, on the CPU: it makes the batches, whatever they train."""
         import tensorflow as tf  # here, so that `load` works without it
 
-        with tf.device("CPU"):
-            return tf.constant(self.images), tf.constant(self.labels)
+        with tf.device("CPU"):  # variables, since constants would be copied into the graph of `map`, too
+            return [tf.Variable(array, trainable=False) for array in (self.images, self.labels)]
 
     def _stream(self, first_epoch, make):
         """Draws a `Crop` for every place in the stream from an epoch on, and maps it by `make`."""

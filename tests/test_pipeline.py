@@ -1,5 +1,9 @@
 """helpers.pipeline: an honest split, and batches whose image and mask go through the same crop and mirror."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -279,3 +283,33 @@ def test_evaluation_batches_resize_image_and_label_alike():
         assert x.shape == (5, 32, 32, 3) and y.shape == (5, 32, 32)
         np.testing.assert_allclose(x, images.reshape(5, 32, 2, 32, 2, 3).mean(axis=(2, 4)), atol=0.01)
         assert np.array_equal(y, labels.reshape(5, 32, 2, 32, 2)[:, :, 0, :, 0])  # blocks of 16: any pixel will do
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+GROWTH = """
+import numpy as np
+from helpers import pipeline
+
+def anonymous():  # bytes that this process holds, without what it reads from files
+    with open("/proc/self/status") as status:
+        return 1024 * next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+
+def feed_of(n):
+    images, labels = np.ones((n, 128, 128, 3), "uint8"), np.ones((n, 128, 128), "uint8")
+    return images.nbytes + labels.nbytes, pipeline.Feed(images, labels, batch=8, size=16, epochs=1)
+
+next(iter(feed_of(16)[1]()))  # what TensorFlow takes, whatever the size
+size, feed = feed_of(4000)  # 260 MB
+before = anonymous()
+for _ in zip(range(3), feed()):
+    pass
+print((anonymous() - before) / size)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_images_are_copied_once_for_the_stream():
+    root = Path(pipeline.__file__).parents[1]
+    ran = subprocess.run([sys.executable, "-c", GROWTH], cwd=root, capture_output=True, text=True, check=True)
+    assert 0.9 < float(ran.stdout) < 1.5
