@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers.classes import CLASS_NAMES
 from support import running
 
 pytestmark = pytest.mark.slow
@@ -115,13 +114,6 @@ def test_per_batch_forgets_a_small_object(lesson):
     assert image > 10 * batch
 
 
-def test_resized_labels(lesson):
-    """Claim E5: averaging invents classes, nearest none."""
-    bilinear, nearest = lesson[1]["resize-figure"].splitlines()[-2:]
-    assert "mountain" in bilinear and "nearest: 0 numbers" in nearest
-    assert 255 in lesson[0]["small"]["nearest"] and round((27 + 5) / 2) == CLASS_NAMES.index("mountain")
-
-
 def rows(text, heads):
     """{name: {head: the numbers in brackets}} of a printed table."""
     found = {}
@@ -166,16 +158,6 @@ def test_precision_at_a_recall_is_that_of_a_threshold(lesson):
         line = p_things[int(np.ceil(recall * v["things"].sum())) - 1]
         called = p[v["labelled"]] >= line
         assert v["precision_at"](p, recall) == pytest.approx(v["things"][called].mean(), abs=1e-9)
-
-
-def test_why_cross_entropy_forgets_things_at_the_start(lesson):
-    """The push on the rare logit while p is 1/4: its share minus 1/4, and exactly nothing with inverse weights."""
-    at, contenders, task = (lesson[0][name] for name in ("at", "contenders", "task"))
-    share = task.pixel_counts[3] / task.pixel_counts.sum()
-    assert at(0.25, contenders["cross-entropy"])[0] == pytest.approx(share - 0.25, abs=1e-4)
-    assert at(0.25, contenders["weighted"])[0] == pytest.approx(0, abs=1e-5)
-    pulls = {name: at(0.02, loss)[1] for name, loss in contenders.items()}
-    assert pulls["cross-entropy"] == pytest.approx(0.98, abs=1e-3) and pulls["weighted"] > 10 and pulls["Dice"] < 0.3
 
 
 def test_the_unanswered_exercise_says_so(lesson):
