@@ -9,7 +9,6 @@ import os
 import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from PIL import Image
 
@@ -37,7 +36,9 @@ def archive_of(root, images, labels, read_label):
     names = sorted(images)
     files = [file for name in names for file in (images[name], labels[name])]
     listing = "\n".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
-    folder = _cache_folder()
+    folder = layout.writable_folder("cache")
+    if folder is None:
+        raise SiftFlowError(f"No folder to keep the data set's cache in: make {layout.data_folder()} writable.")
     path = folder / f"{root.name}-{hashlib.sha256(listing.encode()).hexdigest()[:16]}.zip"
     if not _is_whole(path, n_members=len(files)):
         with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
@@ -52,18 +53,6 @@ def archive_of(root, images, labels, read_label):
                 raise
         os.replace(part.name, path)  # atomic: a reader sees the whole archive or none
     return path
-
-
-def _cache_folder():
-    """A folder that can be written: data/cache, or the system's temporary folder where the project is read-only."""
-    for folder in (layout.data_folder() / "cache", Path(tempfile.gettempdir()) / "siftflow-cache"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    raise SiftFlowError(f"No folder to keep the data set's cache in: make {layout.data_folder()} writable.")
 
 
 def _is_whole(path, n_members):

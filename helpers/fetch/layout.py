@@ -4,6 +4,7 @@ This is the one file that knows where the project lies: `project_folder` climbs 
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 FOLDER = "spatial_envelope_256x256_static_8outdoorcategories"  # as the authors named it
@@ -30,6 +31,19 @@ def data_folder():
     """The folder for data: the ``data/`` beside `helpers`, or, where none lies there, that of the working directory."""
     beside = project_folder() / "data"
     return beside if (beside / "README.md").exists() else Path.cwd() / "data"
+
+
+def writable_folder(name):
+    """The folder data/`name`, made if it is missing; where the project is read-only, one in the system's temporary
+    folder; None if neither can be written to."""
+    for folder in (data_folder() / name, Path(tempfile.gettempdir()) / "per-pixel-notebooks" / name):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return None
 
 
 def locate(root):

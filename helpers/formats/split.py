@@ -10,6 +10,7 @@ import io
 
 import numpy as np
 
+from helpers.fetch import layout
 from helpers.formats import survey
 from helpers.formats.folder import MasksError
 
@@ -76,7 +77,7 @@ def decide(folder, facts, labels_of, own):
             group,
             folder.root / FILE,
         )
-    place = survey.own_folder("splits")
+    place = layout.writable_folder("splits")
     mark = hashlib.sha256(str(folder.root).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     path = place and place / f"{folder.root.name}-{mark}.csv"
     kept = (_read(folder, path) if path and path.exists() else None) or {}

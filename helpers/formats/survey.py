@@ -9,7 +9,6 @@ import json
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +50,7 @@ def of(folder, reader, options):
         folder: the `Folder`. reader: what `helpers.formats.find.reader` found in it.
         options: whatever else decides what `reader.read` gives.
     """
-    place = own_folder("cache")
+    place = layout.writable_folder("cache")
     mark = folder.fingerprint(VERSION, options, reader.format)
     path = place and place / f"masks-{folder.root.name}-{mark}.json"
     kept = _kept(path) if path else None
@@ -123,18 +122,6 @@ def check_sizes(folder, reader, facts):
 
 
 # ---- what is kept ---------------------------------------------------------------------------------------------------
-
-
-def own_folder(kind):
-    """The folder data/`kind`, made if it is missing, or one in the temporary folder, or None if neither is writable."""
-    for folder in (layout.data_folder() / kind, Path(tempfile.gettempdir()) / "masks" / kind):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    return None
 
 
 def keep(path, facts):

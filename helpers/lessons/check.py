@@ -256,22 +256,29 @@ def sure_and_wrong(answer):
 
 def diagnosis(answers):
     """Which cause, 1 to 8, does each case of notebook 05 have? {case: number, or None while not answered}."""
-    hints = {
+    cases = {
         "A": (3, "its masks are striped: change a patch of the image, and see where the output moves"),
         "B": (4, "a third class stands between two others: which numbers do those have, and which has it?"),
         "C": (6, "the loss is fine, the rare class is gone: what does it cost to miss it altogether?"),
         "D": (7, "nothing is wrong with its masks: what does the log say to a perfect prediction?"),
         "E": (8, "not a number from the first epoch on: by what does the loss divide, picture for picture?"),
     }
-    if not isinstance(answers, dict) or set(answers) != set(hints):
-        return print("The answer is a dictionary with a number, 1 to 8, for each of A, B, C, D and E.")
-    for case, (right, hint) in hints.items():
-        if answers[case] is None:
-            print(f"{case}: not answered yet: replace None by a number from 1 to 8, and run the cell again.")
-        elif str(answers[case]) == str(right):
-            print(f"{case}: right.")
+    numbers(answers, cases, most=8)
+
+
+def numbers(answers, questions, most):
+    """Is each answer, a number from 1 to `most`, the right one? `questions` is {name: (the right number, a hint)}."""
+    *names, last = questions
+    if not isinstance(answers, dict) or set(answers) != set(questions):
+        each = f"{', '.join(names)} and {last}"
+        return print(f"The answer is a dictionary with a number, 1 to {most}, for each of {each}.")
+    for name, (right, hint) in questions.items():
+        if answers[name] is None:
+            print(f"{name}: not answered yet: replace None by a number from 1 to {most}, and run the cell again.")
+        elif str(answers[name]) == str(right):
+            print(f"{name}: right.")
         else:
-            print(f"{case}: not yet: {hint}.")
+            print(f"{name}: not yet: {hint}.")
 
 
 def _quiet(answer, *arguments):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from helpers.classes import VOID
+from helpers.lessons import check
 
 CONVENTIONS = {  # print: (its convention, a hint)
     "A": (
@@ -18,15 +19,7 @@ CONVENTIONS = {  # print: (its convention, a hint)
 
 def conventions(answers):
     """Which convention, 1 to 6, does each print have? {print: number, or None while not answered}."""
-    if not isinstance(answers, dict) or set(answers) != set(CONVENTIONS):
-        return print("The answer is a dictionary with a number, 1 to 6, for each of A, B, C, D and E.")
-    for name, (right, hint) in CONVENTIONS.items():
-        if answers[name] is None:
-            print(f"{name}: not answered yet: replace None by a number from 1 to 6, and run the cell again.")
-        elif str(answers[name]) == str(right):
-            print(f"{name}: right.")
-        else:
-            print(f"{name}: not yet: {hint}.")
+    check.numbers(answers, CONVENTIONS, most=6)
 
 
 def surest_mistake(answer):

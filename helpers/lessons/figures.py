@@ -3,21 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator
 
 from helpers.classes import VOID
 from helpers.lessons.experiments import CLASSES, RARE, STREET
 from helpers.viz import curves, draw
-from helpers.viz.style import (
-    BLACK,
-    BLUE,
-    CLASS_COLOURS,
-    LINES,
-    PALETTE,
-    VOID_COLOUR,
-)  # fmt: skip
-from helpers.viz.tensors import draw_number
+from helpers.viz.style import BLACK, BLUE, CLASS_COLOURS, LINES, VOID_COLOUR
 
 
 def coloured(mask):
@@ -127,48 +119,6 @@ def discs(p, truth, shifts, losses, shift):
     right.axvline(shift, color="0.5", linewidth=1)
     right.set(xlabel="pixels apart", ylabel="loss", ylim=(0, 1), xlim=(shifts[0], shifts[-1]))
     right.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    return figure
-
-
-def numbers_at_a_seam(label, shrunk, between=(27, 5), rows=5, cols=7):
-    """Draws a label map, and the numbers of some pixels where two classes meet, in maps that were made from it.
-
-    Args:
-        label: uint8 (row, col), of the 33 classes.
-        shrunk: {title: uint8 (row, col)}, of one size. The pixels are those where the first has most numbers that are
-            not in the label, among the places where the last has a third of both classes at least, and no other.
-        between: the two classes. rows, cols: how many pixels to show.
-    """
-    first, last = next(iter(shrunk.values())), list(shrunk.values())[-1]
-    places = [(r, c) for r in range(last.shape[0] - rows + 1) for c in range(last.shape[1] - cols + 1)]
-    windows = {place: np.s_[place[0] : place[0] + rows, place[1] : place[1] + cols] for place in places}
-    counts = {place: [(last[windows[place]] == c).sum() for c in between] for place in places}
-    both = [place for place, n in counts.items() if sum(n) == rows * cols and min(n) >= rows * cols / 3]
-    r, c = max(both, key=lambda place: (~np.isin(first[windows[place]], label)).sum())
-    figure, axes = plt.subplots(
-        1, 1 + len(shrunk), figsize=(10.5, 2.7), layout="constrained", width_ratios=(1, 1.5, 1.5)
-    )
-    draw.plain(axes[0]).imshow(draw.colours(label), interpolation="nearest")
-    k = label.shape[0] / last.shape[0]
-    axes[0].add_patch(Rectangle((c * k, r * k), cols * k, rows * k, fill=False, edgecolor=BLACK, linewidth=2))
-    axes[0].set_title("label, with a frame", fontsize=10)
-    for axis, (title, numbers) in zip(axes[1:], shrunk.items(), strict=True):
-        crop = numbers[r : r + rows, c : c + cols]
-        for (row, col), number in np.ndenumerate(crop):
-            known = number < len(PALETTE) or number == VOID
-            colour = draw.colours(np.array([[number]], np.uint8))[0, 0] / 255 if known else (0.85, 0.85, 0.85)
-            strange = number not in label
-            draw_number(axis, (col, row), 1, tuple(colour), str(number), 11)
-            if strange:
-                axis.add_patch(
-                    Rectangle((col + 0.06, row + 0.06), 0.88, 0.88, fill=False, edgecolor=BLACK, linewidth=2)
-                )
-        axis.set(xlim=(0, cols), ylim=(rows, 0), aspect="equal")
-        draw.plain(axis).set_title(f"shrunk, {title}", fontsize=10)
-    shown = [numbers[r : r + rows, c : c + cols] for numbers in shrunk.values()]
-    grey = any(((crop >= len(PALETTE)) & (crop != VOID)).any() for crop in shown)
-    note = "a black box: a number that the label does not have" + "; grey: no class at all" * grey
-    figure.supxlabel(note, fontsize=9)
     return figure
 
 

@@ -209,9 +209,8 @@ def test_whatever_stands_in_a_picture_it_is_read_or_refused(root, part):
 
 
 def test_where_nothing_can_be_written_it_opens_all_the_same(root, monkeypatch):
-    from helpers.formats import survey
 
     written = pairs(root, [0, 1])
-    monkeypatch.setattr(survey, "own_folder", lambda kind: None)
+    monkeypatch.setattr(layout, "writable_folder", lambda name: None)
     data = masks.open(root)
     assert np.array_equal(data.label("img_1"), written["img_1"]) and "written down" not in data.report()

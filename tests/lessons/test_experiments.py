@@ -209,17 +209,3 @@ def test_two_discs_and_where_they_stand():
     line, mark = figure.axes[1].lines
     assert line.get_label() == "Dice 0.60" and set(mark.get_xdata()) == {2}
     plt.close(figure)
-
-
-def test_numbers_at_a_seam_are_those_of_the_maps_and_strange_ones_are_framed():
-    label = np.full((40, 40), 27, np.uint8)
-    label[:, 20:] = 5
-    nearest, mixed = label[::4, ::4], label[::4, ::4].copy()
-    mixed[:, 5] = 16
-    mixed[3, 4] = 200  # no class
-    figure = figures.numbers_at_a_seam(label, {"bilinear": mixed, "nearest": nearest})
-    written = [[text.get_text() for text in axis.texts] for axis in figure.axes[1:]]
-    assert set(written[1]) == {"5", "27"} and set(written[0]) == {"5", "27", "16", "200"}
-    framed = [sum(not patch.get_fill() for patch in axis.patches) for axis in figure.axes[1:]]
-    assert framed == [sum(text in ("16", "200") for text in written[0]), 0]
-    plt.close(figure)
