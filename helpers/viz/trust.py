@@ -24,7 +24,9 @@ def conventions(values, title, published=None):
         )
         axis.legend(loc="lower right", frameon=False, fontsize=9)
     bars = axis.barh(names, [100 * values[name] for name in names], color=[BLUE, *["0.7"] * (len(names) - 1)])
-    axis.bar_label(bars, fmt="%.1f", padding=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    for bar, value in zip(bars, values.values(), strict=True):  # inside, at the left: the line crosses the right ends
+        ink = "white" if bar is bars[0] else "black"
+        axis.text(1, bar.get_y() + bar.get_height() / 2, f"{100 * value:.1f}", va="center", color=ink)
     axis.invert_yaxis()
     axis.set(xlabel="%", title=title, xlim=(0, 1.2 * 100 * max(values.values())))
     axis.spines[["top", "right"]].set_visible(False)
