@@ -106,10 +106,8 @@ def test_keras_notices_a_last_softmax_only():
     assert losses["not last"] == pytest.approx(0.744, abs=1e-3)
 
 
-def test_a_class_without_a_pixel(lesson):
-    """Claim D1: nothing depends on its weight, unless it is infinite."""
-    assert "nan" in lesson[1]["nopixel"].split("ours")[0]
-    assert "nan" not in lesson[1]["nopixel"].split("ours")[1]
+def test_an_absent_class(lesson):
+    """Claim D1: nothing depends on its weight."""
     assert "same gradient True" in lesson[1]["absent"]
 
 
@@ -134,8 +132,8 @@ def test_a_clipped_pixel_is_lost_and_one_from_logits_is_not(lesson):
 def test_the_suspects(tmp_path):
     """Claim D2, as the text says it, with three seeds."""
     ends = {}
-    for line in running.printed(NAME, tmp_path)["suspects-table"].splitlines():
-        name, classes, right, loss = re.fullmatch(r"(.+?)  +largest (.+?) · right (.+?) · loss (.+)", line).groups()
+    for line in running.printed(NAME, tmp_path)["suspects-table"].splitlines()[1:]:
+        name, classes, right, loss = re.fullmatch(r"(.+?)  +(.+?) · (.+?) · (.+)", line).groups()
         ends[name] = [(c, int(share)) for c, share in re.findall(r"(\w+) (\d+)%", classes)], right, loss
         assert len(ends[name][0]) == 3
     assert all(int(r) > 50 for r in re.findall(r"\d+", ends["posted loss, Adam 0.005"][1]))
