@@ -62,7 +62,7 @@ def seeds(scores, xlabel):
     """
     figure, axis = plt.subplots(figsize=(6, 0.45 * len(scores) + 0.8), layout="constrained")
     looks = zip((BLUE, ORANGE, BLACK), "osD", strict=True)
-    for y, ((way, values), (colour, marker)) in enumerate(zip(scores.items(), looks, strict=False)):
+    for y, (values, (colour, marker)) in enumerate(zip(scores.values(), looks, strict=False)):
         axis.plot([min(values), max(values)], [y, y], color=colour, linewidth=1.5, alpha=0.5)
         axis.plot(values, [y] * len(values), marker, color=colour, markersize=8, alpha=0.8)
     axis.set(xlabel=xlabel, ylim=(len(scores) - 0.4, -0.6), xlim=(0, 1))
