@@ -5,15 +5,22 @@ several sizes. `make` writes them with their masks in VOC's, labelme's and COCO'
 masks nobody can read without being told what their numbers mean.
 """
 
+import contextlib
+import io
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
+import keras
 import numpy as np
 from PIL import Image, ImageFilter
 
+from helpers import losses
 from helpers.fetch import layout
 from helpers.formats import filling, outlines, writing
+from helpers.preflight import preflight
+from helpers.unet import unet
 
 CLASSES = ("background", "coin", "leaf", "stone")
 GREYS = {40: "coin", 90: "background", 150: "stone", 210: "leaf"}  # what the numbers of `greys` stand for
@@ -224,3 +231,33 @@ def greys(folder, count=8):
         Image.fromarray(table[label]).save(folder / "masks" / f"{name}.png")
         truth[name] = label
     return truth
+
+
+def place(name):
+    """An empty folder of this name beside the sets, for what a notebook writes; what was in it is gone."""
+    folder = layout.data_folder() / "own_masks" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+# ---- what a lesson asks
+
+
+class Quiet(keras.callbacks.Callback):
+    """A callback for `helpers.training.fit` that takes the place of its line an epoch, and shows nothing."""
+
+    replaces_progress_bar = True
+
+
+def problems(images, labels, seconds=4):
+    """What `helpers.preflight` finds wrong, without the table that it prints: a list of `Problem`.
+
+    Args:
+        images: uint8 or float (image, row, col, RGB), rows and columns multiples of 4. labels: (image, row, col).
+        seconds: that it may take, roughly; to compare pairs takes less than one.
+    """
+    network = unet(images.shape[1:], len(CLASSES), filters=4, depth=2)
+    network.compile("adam", losses.CrossEntropy())
+    with contextlib.redirect_stdout(io.StringIO()):
+        return preflight(network, (np.asarray(images, "float32"), labels), seconds=seconds)
