@@ -69,7 +69,7 @@ def from_colours(answer):
 
 
 def _result(answer, picture, table, shape):
-    """What the reader's function makes of the picture, as an array of this shape; or None, having said what is wrong."""
+    """What the reader's function makes of the picture, an array of this shape; or None, having said what is wrong."""
     if not callable(answer):
         return print(f"The answer is a function, and this is {type(answer).__name__}: write it with def.")
     given = picture.copy()

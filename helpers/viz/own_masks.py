@@ -33,7 +33,8 @@ def row(panels, class_names=(), across=None, height=2.3):
         mask = panel[1] if isinstance(panel, tuple) else panel if panel.ndim == 2 else None
         picture = pairs.outlined(*panel) if isinstance(panel, tuple) else panel if mask is None else coloured(mask)
         draw.plain(axis).imshow(picture, interpolation="nearest")
-        axis.axis("off")
+        axis.axis("on")
+        axis.spines[:].set(visible=True, color="0.6", linewidth=0.6)  # a photo may be white where it ends
         axis.set_title(title, fontsize=10)
         seen |= set() if mask is None else set(np.unique(mask).tolist())
     if len(class_names):
