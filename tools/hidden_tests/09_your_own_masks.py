@@ -40,7 +40,7 @@ def _test():
     random = np.random.default_rng(92)
     table = {"a": (10, 20, 30), "b": (130, 20, 10)}
     labels = random.integers(0, 3, (8, 5))
-    picture = np.array([*table.values(), (130, 20, 11)], "uint8")[labels]
+    picture = np.array([*table.values(), (130, 10, 20)], "uint8")[labels]
     found = _answer(from_colours, picture, table, shape=(8, 5))
     assert (found == np.where(labels == 2, 255, labels)).all(), "A colour that is not in the table is to be 255."
 
