@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import keras
 import numpy as np
 from PIL import Image, ImageFilter
 
@@ -242,12 +241,6 @@ def place(name):
 
 
 # ---- what a lesson asks
-
-
-class Quiet(keras.callbacks.Callback):
-    """A callback for `helpers.training.fit` that takes the place of its line an epoch, and shows nothing."""
-
-    replaces_progress_bar = True
 
 
 def problems(images, labels, seconds=4):
