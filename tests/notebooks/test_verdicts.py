@@ -103,7 +103,7 @@ VERDICTS = [
     ("09", "readers-why", "1 becomes 38, 15 becomes 147, 255 becomes 220", "readers", ["0 1 15 255", "0 38 147 220"]),
     ("09", "order-why", "**Six of thirty.**", "order", ["img_1.jpg    img_10_mask.png", "6 of 30 photos"]),
     ("09", "preflight-why", "24 of the 30 photos", "preflight", ["24 of 30 images", "number: nothing is wrong"]),
-    ("09", "preflight-why", "twice as much", "preflight", ["change 2.21 times as much"]),
+    ("09", "preflight-why", "2.21 times as much as on average", "preflight", ["change 2.21 times as much"]),
     ("09", "exif-why", "None of the three turns the photo",
      "exif", ["mask (96, 64) · tf.io (64, 96) · Keras and Pillow (64, 96) · exif_transpose (96, 64)"]),
     ("09", "resize-why", "**Bilinear: 0, 1, 2 and 3.**", "resize", ["1: ", "2: ", "nearest   {0: "]),
