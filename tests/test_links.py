@@ -44,7 +44,7 @@ def anchors(path):
 
 def test_there_are_pages():
     assert Path("README.md") in PAGES and Path("TEACHING.md") in PAGES
-    assert sum(path.suffix == ".ipynb" for path in PAGES) == 7
+    assert sum(path.suffix == ".ipynb" for path in PAGES) == 8
     assert sum(len(links(path)) for path in PAGES) > 50
 
 

@@ -16,6 +16,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -118,6 +119,27 @@ def labelme(place):
         read = read_label_file(str(file)).shapes
         labels[name] = np.where((found := shapes_to_label((ROWS, COLS), read, number)[0]) < 0, 255, found)
     write_truth(place, labels)
+    _opened_again(labels, list(number)[:4])
+
+
+def _opened_again(labels, names):
+    """Stops unless labelme paints what `helpers.formats.writing` writes to the very pixels that were written."""
+    from labelme._label_file import LabelFile
+    from labelme.utils.shape import shapes_to_label
+
+    sys.path.insert(0, str(ROOT))
+    from helpers.formats import writing
+
+    number = dict(zip(names, range(len(names)), strict=True)) | {"__ignore__": 255}
+    with tempfile.TemporaryDirectory() as folder:
+        write_photos(Path(folder))
+        for name, label in labels.items():
+            file = Path(folder) / f"{name}.json"
+            writing.labelme_json(file, label.astype("uint8"), names, f"{name}.png")
+            again = shapes_to_label(label.shape, LabelFile(str(file)).shapes, number)[0]
+            if not np.array_equal(again, label):
+                sys.exit(f"labelme paints {(again != label).sum()} pixels of {name} otherwise than they were written.")
+    print(f"labelme opened {len(labels)} files of ours, and no pixel changed")
 
 
 def cityscapesscripts(place):

@@ -51,6 +51,7 @@ PICTURES = {
     ("06_unet_on_siftflow", "photo"): "docs/06.png",
     ("06_unet_on_siftflow", "train"): "docs/learning.png",
     ("08_can_i_believe_it", "many"): "docs/08.png",
+    ("09_your_own_masks", "report"): "docs/09.png",
 }
 
 

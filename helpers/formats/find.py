@@ -81,6 +81,9 @@ def _refuse_unread(folder, pictures):
         raise MasksError(
             f"{folder.path(files[0])} is packed: unpack it, or, for NIfTI volumes, save the slices as PNG."
         )
+    alone = len({stem.rsplit("/", 1)[-1] for stem in stems}) == len(stems)  # no picture could be another's mask
+    if (files := folder.with_suffix(".zip", ".tar", ".tgz", ".7z", ".rar")) and alone:
+        raise MasksError(f"{folder.path(files[0])} is packed, and what is in it is not looked at: unpack it there.")
     for file in folder.with_suffix(".txt"):
         words = folder.text(file).split() if folder.stats[file][0] < 1 << 20 else []
         if len(words) > 4 and words[0].isdigit() and all("." in word for word in words[1:5]):

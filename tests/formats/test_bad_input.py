@@ -143,6 +143,18 @@ def test_formats_that_are_not_read_are_named(root, place, name, said):
     refused(root, place, root / name, said, "PNG")
 
 
+def test_a_zip_that_was_not_unpacked(root, place):
+    """With no photos, with photos alone; but not where it lies beside photos and masks that can be read."""
+    root.mkdir(exist_ok=True)
+    (root / "masks.zip").write_bytes(b"PK")
+    refused(root, place, root / "masks.zip", "unpack it there")
+    photo(root / "a.jpg")
+    refused(root, place, root / "masks.zip", "unpack it there")
+    (root / "a.jpg").unlink()
+    pairs(root, [0, 1])
+    assert len(masks.open(root)._facts) > 0
+
+
 def test_yolos_outlines_are_named(root, place):
     photo(root / "images" / "a.jpg")
     (root / "labels").mkdir()

@@ -22,6 +22,7 @@ LONGER = {
     "05_why_it_does_not_learn": (37, 2000),  # two parts, for two sittings
     "06_unet_on_siftflow": (27, 1300),  # a whole run: data, training, scores, others' scores, a photo of the reader's
     "08_can_i_believe_it": (26, 1400),  # four questions, each with a run of its own
+    "09_your_own_masks": (25, 1400),  # what is in a file, four silent mistakes, and a whole run on a set of one's own
 }
 
 
@@ -135,6 +136,7 @@ RUN_BY = {
     "05": "test_lesson_05",
     "06": "test_browser",
     "08": "test_lesson_08",
+    "09": "test_lesson_09",
 }
 
 

@@ -1,4 +1,4 @@
-"""Each verdict of notebooks 03 to 05, and 08, stands beside the cell whose output holds its numbers.
+"""Each verdict of notebooks 03 to 05, 08 and 09 stands beside the cell whose output holds its numbers.
 
 A verdict says what a run showed: a sentence without such a cell claims what nobody measured. The tests of each lesson
 hold the numbers themselves; here sentence and output are brought together, so that neither changes alone.
@@ -97,6 +97,24 @@ VERDICTS = [
      "adjust-figure", ["[0.06 0.09 0.07] adjusted, [0.22 0.19 0.26] weights"]),
     ("08", "adjust-why", "about half of the *things*", "adjust", ["strength 1.0: recall [0.45 0.5  0.56]"]),
     ("08", "photographs-why", "from 52.9 to 66.3 %", "photographs", ["33.8%", "52.9%", "66.3%", "85.3%", "72.5%"]),
+    ("09", "readers-why", "1 becomes 38, 15 becomes 147, 255 becomes 220", "readers", ["0 1 15 255", "0 38 147 220"]),
+    ("09", "order-why", "**Six of thirty.**", "order", ["img_1.jpg    img_10_mask.png", "6 of 30 photos"]),
+    ("09", "preflight-why", "24 of the 30 photos", "preflight", ["24 of 30 images", "number: nothing is wrong"]),
+    ("09", "preflight-why", "2.21 times as much as on average", "preflight", ["change 2.21 times as much"]),
+    ("09", "exif-why", "None of the three turns the photo",
+     "exif", ["mask (96, 64) · tf.io (64, 96) · Keras and Pillow (64, 96) · exif_transpose (96, 64)"]),
+    ("09", "resize-why", "**Bilinear: 0, 1, 2 and 3.**", "resize", ["1: ", "2: ", "nearest   {0: "]),
+    ("09", "apart-why", "**About half, about half, and all.**", "apart-figure", ["14 of 30", "18 of 30", "30 of 30"]),
+    ("09", "set-why", "every pixel", "set", ["labelme  96 photos, 96 masks", "coco     96 photos, 96 masks"]),
+    ("09", "border-why", "**Nine, and four.**", "border", ["labelme  9 pixels", "COCO     4 pixels"]),
+    ("09", "report-why", "**A turned photo and many sizes.**", "report", ["(finds_3)", "95 sizes", "written down in"]),
+    ("09", "sigmoid-why", "**The same**", "sigmoid", ["one sigmoid 0.7918 · logits 0 and z 0.7918", "2.4125"]),
+    ("09", "train-why", "0.72 to 0.77 with one sigmoid, and 0.72 to 0.77 with two logits",
+     "train-figure", ["one sigmoid  [0.72 0.77 0.72]", "two logits   [0.72 0.75 0.77]"]),
+    ("09", "scores-why", "**Neither: 0.81 for both**", "scores", ["coin         IoU 0.81", "stone        IoU 0.81"]),
+    ("09", "scores-why", "86.8 % of the pixels, and its mean IoU is 0.217; the network's is 0.877",
+     "scores", ["mean IoU 0.217, pixels 86.8%", "mean IoU 0.877", "leaf         IoU 0.91"]),
+    ("09", "save-why", "**None**, in 19 masks.", "save", ["png      19 masks opened again, 0", "labelme  19 masks"]),
 ]  # fmt: skip
 
 
@@ -114,7 +132,7 @@ def test_a_verdict_has_its_numbers(number, text, verdict, source, numbers):
     assert [part for part in numbers if part not in said] == []
 
 
-@pytest.mark.parametrize("number", ["03", "04", "05", "08"])
+@pytest.mark.parametrize("number", ["03", "04", "05", "08", "09"])
 def test_every_answer_has_a_verdict_or_is_a_formula(number):
     """An answer that is held against no output follows from a formula, or describes a picture: those are named here."""
     of_itself = {"toy-why", "slope-why", "floor-why", "loop-why"}
@@ -128,7 +146,8 @@ def test_every_answer_has_a_verdict_or_is_a_formula(number):
 def test_a_verdict_about_a_rare_class_rests_on_three_seeds():
     """Where a notebook prints recall, precision or IoU of runs, each has three numbers."""
     for number, source in (("03", "train-figure"), ("03", "turn"), ("04", "race-figure"), ("04", "curve-figure"),
-                           ("08", "scenes"), ("08", "adjust"), ("08", "adjust-figure")):  # fmt: skip
+                           ("08", "scenes"), ("08", "adjust"), ("08", "adjust-figure"),
+                           ("09", "train-figure")):  # fmt: skip
         said = "".join(output.get("text", "") for output in cell(number, source).outputs)
         lists = [part.split() for part in re.findall(r"\[([^]]*)\]", said)]
         assert lists and {len(part) for part in lists} == {3}

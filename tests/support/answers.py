@@ -155,6 +155,70 @@ WRONG_SUREST = {
 }
 
 
+def from_colours(picture, table):
+    """The second exercise of notebook 09."""
+    labels = np.full(picture.shape[:2], 255, "uint8")
+    for number, colour in enumerate(table.values()):
+        labels[(picture == colour).all(axis=-1)] = number
+    return labels
+
+
+def colours_in_a_loop(picture, table):
+    order = list(table.values())
+    found = [[tuple(map(int, pixel)) for pixel in row] for row in picture]
+    return [[order.index(pixel) if pixel in order else 255 for pixel in row] for row in found]
+
+
+def colours_by(weights):
+    """A colour mask read by one number a pixel, as in grey or as in packed colours."""
+
+    def read(picture, table):
+        keys = [np.dot(colour, weights) for colour in table.values()]
+        own = picture.astype(int) @ weights
+        labels = np.full(own.shape, 255)
+        for number, key in enumerate(keys):
+            labels[own == key] = number
+        return labels
+
+    return read
+
+
+def colours_into_the_picture(picture, table):
+    labels = from_colours(picture, table)
+    picture[:] = 0
+    return labels
+
+
+def one_channel_will_do(picture, table):
+    labels = np.full(picture.shape[:2], 255)
+    for number, colour in enumerate(table.values()):
+        labels[(picture == colour).any(axis=-1)] = number
+    return labels
+
+
+RIGHT_COLOURS = {
+    "numpy": from_colours,
+    "loop": colours_in_a_loop,
+    "packed": colours_by(np.array([65536, 256, 1])),
+    "float": lambda p, t: from_colours(p, t).astype(float),
+}
+WRONG_COLOURS = {
+    "Not answered": lambda p, t: None,
+    "write it with def": "colours",
+    "stops with KeyError": lambda p, t: t["no such class"],
+    "not an array of numbers": lambda p, t: "sky",
+    "three channels of a pixel must agree": lambda p, t: np.where(p == t[next(iter(t))], 0, 255),
+    "not (row, col)": lambda p, t: from_colours(p, t)[..., None],
+    "changes the picture": colours_into_the_picture,
+    "255, and no class": lambda p, t: np.where((f := from_colours(p, t)) == 255, 0, f),
+    "255, and not -1": lambda p, t: np.where((f := from_colours(p, t).astype(int)) == 255, -1, f),
+    "count from 0": lambda p, t: np.where((f := from_colours(p, t)) == 255, 255, f + 1),
+    "not .any": one_channel_will_do,
+    "red and blue become one class": colours_by(np.array([1, 1, 1])),
+    "for each class": lambda p, t: np.where((f := from_colours(p, t)) == 255, 255, 3 - f.astype(int)),
+}
+
+
 def dice_loss(absent="out", void="out", twice=2, axes=(0, 1, 2), score=False, total=False, smooth=0):
     """The exercise of notebook 04, right or with a mistake built in."""
 

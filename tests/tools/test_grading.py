@@ -88,7 +88,8 @@ def points(number, *code, **names):
     return mark(number, *code, **names)[0]
 
 
-FULL = {"01": [2, 1, 1], "02": [1, 2], "03": [1, 1], "04": [1, 1, 1], "05": [1] * 5, "06": [1, 1], "08": [2, 1, 1]}
+FULL = {"01": [2, 1, 1], "02": [1, 2], "03": [1, 1], "04": [1, 1, 1], "05": [1] * 5, "06": [1, 1], "08": [2, 1, 1],
+        "09": [2, 1, 1]}  # fmt: skip
 
 
 @pytest.mark.parametrize("number", PATHS)
@@ -129,6 +130,28 @@ def test_the_surest_mistake_in_any_style(style):
 def test_each_wrong_surest_mistake_loses_a_point(mistake):
     found, why = mark("08", convention=None, surest_mistake=answers.WRONG_SUREST[mistake])
     assert found[1:] == ([1, 0] if mistake == "that pixel is void" else [0, 0]) and why
+
+
+def test_the_numbers_of_grey_masks():
+    right = {40: "coin", 90: "background", 150: "stone", 210: "leaf"}
+    given = {str(number): f" {name.upper()}" for number, name in right.items()}
+    assert points("09", my_classes=given, from_colours=None)[0] == 2
+    found, why = mark("09", my_classes={**right, 40: "leaf", 210: "coin"}, from_colours=None)
+    assert found[0] == 0 and "Not the class of: 40, 210." in why
+    found, why = mark("09", my_classes={**right, 255: "void"}, from_colours=None)
+    assert found[0] == 0 and "255 is void" in why
+
+
+@pytest.mark.parametrize("style", answers.RIGHT_COLOURS)
+def test_colours_in_any_style(style):
+    assert points("09", my_classes=None, from_colours=answers.RIGHT_COLOURS[style])[1:] == [1, 1]
+
+
+@pytest.mark.parametrize("mistake", answers.WRONG_COLOURS)
+def test_wrong_colours_lose_a_point(mistake):
+    found, why = mark("09", my_classes=None, from_colours=answers.WRONG_COLOURS[mistake])
+    partly = mistake in ("255, and no class", "255, and not -1", "changes the picture")
+    assert found[1] == partly and (found[2] == 0 or mistake == "changes the picture") and why
 
 
 WRONG_SOFTMAX = {
