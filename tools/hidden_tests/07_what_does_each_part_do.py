@@ -1,20 +1,18 @@
 from common import _answer
 
 
-def _width(chain):
-    """The width of the window, layer by layer from the output back."""
-    width = 1
-    for kernel, stride, dilation in reversed(chain):
-        width = (width - 1) * stride + (kernel - 1) * dilation + 1
-    return width
-
-
 # %% kernels: 1
 # window_width: kernels alone
 def _test():
+    def width(chain):  # from the output back
+        seen = 1
+        for kernel, stride, dilation in reversed(chain):
+            seen = (seen - 1) * stride + (kernel - 1) * dilation + 1
+        return seen
+
     for chain in ([(5, 1, 1)], [(3, 1, 1)] * 7, [(1, 1, 1), (7, 1, 1), (5, 1, 1)]):
         found = float(_answer(window_width, list(chain), shape=()))
-        assert found == _width(chain), f"{chain} sees {_width(chain)} pixels, not {found:g}."
+        assert found == width(chain), f"{chain} sees {width(chain)} pixels, not {found:g}."
 
 
 _test()
@@ -23,9 +21,15 @@ _test()
 # %% strides: 1
 # window_width: with strides
 def _test():
+    def width(chain):  # from the output back
+        seen = 1
+        for kernel, stride, dilation in reversed(chain):
+            seen = (seen - 1) * stride + (kernel - 1) * dilation + 1
+        return seen
+
     for chain in ([(3, 2, 1)] * 4, [(4, 4, 1), (3, 1, 1), (2, 2, 1), (5, 1, 1)]):
         found = float(_answer(window_width, list(chain), shape=()))
-        assert found == _width(chain), f"{chain} sees {_width(chain)} pixels, not {found:g}."
+        assert found == width(chain), f"{chain} sees {width(chain)} pixels, not {found:g}."
 
 
 _test()
@@ -34,9 +38,15 @@ _test()
 # %% dilations: 1
 # window_width: with strides and dilations
 def _test():
+    def width(chain):  # from the output back
+        seen = 1
+        for kernel, stride, dilation in reversed(chain):
+            seen = (seen - 1) * stride + (kernel - 1) * dilation + 1
+        return seen
+
     for chain in ([(3, 1, 1), (3, 1, 6), (5, 1, 12)], [(3, 2, 1), (3, 2, 2), (3, 1, 4), (1, 1, 9)]):
         found = float(_answer(window_width, list(chain), shape=()))
-        assert found == _width(chain), f"{chain} sees {_width(chain)} pixels, not {found:g}."
+        assert found == width(chain), f"{chain} sees {width(chain)} pixels, not {found:g}."
 
 
 _test()
