@@ -50,6 +50,7 @@ PICTURES = {
     ("05_why_it_does_not_learn", "cards"): "docs/05.png",
     ("06_unet_on_siftflow", "photo"): "docs/06.png",
     ("06_unet_on_siftflow", "train"): "docs/learning.png",
+    ("07_what_does_each_part_do", "up-figure"): "docs/07.png",
     ("08_can_i_believe_it", "many"): "docs/08.png",
     ("09_your_own_masks", "report"): "docs/09.png",
 }

@@ -21,6 +21,7 @@ LONGER = {
     "04_dice_loss": (25, 1170),  # 150 of them are the precision-recall curve and the open challenge
     "05_why_it_does_not_learn": (37, 2000),  # two parts, for two sittings
     "06_unet_on_siftflow": (27, 1300),  # a whole run: data, training, scores, others' scores, a photo of the reader's
+    "07_what_does_each_part_do": (34, 1400),  # seven questions, each with runs of its own
     "08_can_i_believe_it": (26, 1400),  # four questions, each with a run of its own
     "09_your_own_masks": (25, 1400),  # what is in a file, four silent mistakes, and a whole run on a set of one's own
 }
@@ -135,6 +136,7 @@ RUN_BY = {
     "04": "test_lesson_04",
     "05": "test_lesson_05",
     "06": "test_browser",
+    "07": "test_lesson_07",
     "08": "test_lesson_08",
     "09": "test_lesson_09",
 }

@@ -1,4 +1,4 @@
-"""Each verdict of notebooks 03 to 05, 08 and 09 stands beside the cell whose output holds its numbers.
+"""Each verdict of notebooks 03 to 05, and 07 to 09, stands beside the cell whose output holds its numbers.
 
 A verdict says what a run showed: a sentence without such a cell claims what nobody measured. The tests of each lesson
 hold the numbers themselves; here sentence and output are brought together, so that neither changes alone.
@@ -76,6 +76,32 @@ VERDICTS = [
     ("05", "ward-why", "**All six, and none in the control.**",
      "preflight-ward", ["control no problem found", "6       labels"]),
     ("05", "habits-why", "**After 3**, with 0.15", "habits", ["after epoch 3 with 0.15; epoch 24 has 0.30"]),
+    ("07", "see-why", "90 % of it comes from 111×111 pixels, three quarters",
+     "see-figure", ["100% of the pixels", "111 × 111 pixels, 75%"]),
+    ("07", "depth-why", "its window has 44 pixels", "depth-figure", ["can see  44", "can see  92", "can see 188"]),
+    ("07", "depth-why", "from 0.32–0.34 over 0.47–0.50 to 0.56–0.59", "depth-figure",
+     ["[0.33 0.32 0.34]", "[0.47 0.5  0.49]", "[0.57 0.56 0.59]", "[0.56 0.56 0.51]", "[0.56 0.57 0.59]"]),
+    ("07", "join-why", "above none with each of the three seeds, by 0.01 to 0.03", "join",
+     ["band     no skip [0.476 0.474 0.494] · added [0.499 0.483 0.504] · concatenated [0.497 0.485 0.521]"]),
+    ("07", "join-why", "Inside, the order changes", "join",
+     ["inside  no skip [0.651 0.662 0.675] · added [0.678 0.632 0.651] · concatenated [0.656 0.646 0.667]"]),
+    ("07", "up-why", "0.02 to 0.09 with 2×2, and 0.01 to 0.03 with 3×3", "up-figure",
+     ["2×2 [0.003 0.002 0.003]", "2×2 [0.087 0.077 0.019]", "3×3 [0.018 0.031 0.014] · nearest + 3×3 [0. 0. 0.]"]),
+    ("07", "up-why", "the four ranges overlap", "up-table",
+     ["[0.568 0.557 0.586]; 30,132", "[0.568 0.554 0.576]; 33,332", "[0.571 0.55  0.591]", "[0.565 0.545 0.577]"]),
+    ("07", "norm-why", "0.50 to 0.55, and none and group 0.35 to 0.40", "norm",
+     ["none [0.38 0.4  0.39]", "batch [0.55 0.55 0.5 ]", "group [0.38 0.35 0.35]"]),
+    ("07", "norm-why", "the lead is gone: 0.32 to 0.35", "norm", ["batch [0.32 0.35 0.33]", "group [0.33 0.36 0.33]"]),
+    ("07", "shape-why", "with each seed: 0.58 to 0.59", "shape",
+     ["[0.57  0.564 0.586]", "[0.582 0.586 0.594]", "[0.563 0.561 0.507]; 122,260"]),
+    ("07", "photo-why", "46 % of the neighbours differ in class, and 2.8 % elsewhere", "photo",
+     ["46.0 % across a tile's border, 2.8 %", " 4.5 % across", "74%", "71%", "76%"]),
+    ("07", "truth-why", "last with each seed, 0.38 to 0.45", "truth-figure",
+     ["[0.47  0.468 0.453]", "[0.486 0.452 0.417]", "[0.447 0.403 0.377]", "[0.478 0.472 0.424]"]),
+    ("07", "head-why", "0.53 to 0.55; from scratch, 160 pictures give 0.40 to 0.46", "head-table",
+     ["10: [0.55 0.53 0.53]", "160: [0.46 0.4  0.44]", "4.5 s, 48 MB", "1.5 s, 16 MB", "0.9 s, 88 MB"]),
+    ("07", "head-why", "0.24 to 0.27, without a warning", "head-table",
+     ["10: [0.27 0.25 0.25] · 40: [0.27 0.25 0.24] · 160: [0.25 0.25 0.26]"]),
     ("08", "many-why", "**At least seven.**", "many", ["40.1", "37.6", "36.4", "39.5", "62.6", "39.0", "37.3"]),
     ("08", "many-why", "*desert* and *moon*", "record", ["30 of 33 classes", "desert 18,922, moon 3"]),
     ("08", "toy-why", "**From 0.25 to 0.70.**", "libraries", ["0.6987", "0.2500  MONAI", "0.3419  Keras"]),
@@ -132,7 +158,7 @@ def test_a_verdict_has_its_numbers(number, text, verdict, source, numbers):
     assert [part for part in numbers if part not in said] == []
 
 
-@pytest.mark.parametrize("number", ["03", "04", "05", "08", "09"])
+@pytest.mark.parametrize("number", ["03", "04", "05", "07", "08", "09"])
 def test_every_answer_has_a_verdict_or_is_a_formula(number):
     """An answer that is held against no output follows from a formula, or describes a picture: those are named here."""
     of_itself = {"toy-why", "slope-why", "floor-why", "loop-why"}
@@ -146,6 +172,7 @@ def test_every_answer_has_a_verdict_or_is_a_formula(number):
 def test_a_verdict_about_a_rare_class_rests_on_three_seeds():
     """Where a notebook prints recall, precision or IoU of runs, each has three numbers."""
     for number, source in (("03", "train-figure"), ("03", "turn"), ("04", "race-figure"), ("04", "curve-figure"),
+                           ("07", "join"), ("07", "up-table"), ("07", "norm"), ("07", "shape"), ("07", "head-table"),
                            ("08", "scenes"), ("08", "adjust"), ("08", "adjust-figure"),
                            ("09", "train-figure")):  # fmt: skip
         said = "".join(output.get("text", "") for output in cell(number, source).outputs)

@@ -265,3 +265,40 @@ WRONG_DICE = {
     "NaN": lambda labels, p: np.nan,
     "for each class": lambda labels, p: 17.0,
 }
+
+
+def window_width(chain):
+    """The exercise of notebook 07."""
+    width, step = 1, 1
+    for kernel, stride, dilation in chain:
+        width, step = width + (kernel - 1) * dilation * step, step * stride
+    return width
+
+
+def width_backwards(chain):
+    width = 1
+    for kernel, stride, dilation in reversed(chain):
+        width = (width - 1) * stride + (kernel - 1) * dilation + 1
+    return width
+
+
+RIGHT_WIDTH = {
+    "forwards": window_width,
+    "backwards": width_backwards,
+    "an array": lambda chain: np.array(window_width(chain)),
+}
+WRONG_WIDTH = {
+    "Not answered": lambda chain: None,
+    "write it with def": 3,
+    "stops with ZeroDivisionError": lambda chain: 1 / 0,
+    "sum of the kernels": lambda chain: sum(kernel for kernel, _, _ in chain),
+    "the strides are missing": lambda chain: window_width([(k, 1, d) for k, _, d in chain]),
+    "the dilations are missing": lambda chain: window_width([(k, s, 1) for k, s, _ in chain]),
+    "not for its own kernel": lambda chain: window_width([(1, chain[0][1], 1), *(
+        (k, s, d) for (k, _, d), (_, s, _) in zip(chain, [*chain[1:], (1, 1, 1)], strict=True))]),
+    "one pixel is missing": lambda chain: window_width(chain) - 1,
+    "in reverse order": lambda chain: window_width(chain[::-1]),
+    "the area of the window": lambda chain: window_width(chain) ** 2,
+    "in one direction": lambda chain: window_width(chain) // 2,
+    "and the function says 4": lambda chain: 4,
+}  # fmt: skip

@@ -88,8 +88,8 @@ def points(number, *code, **names):
     return mark(number, *code, **names)[0]
 
 
-FULL = {"01": [2, 1, 1], "02": [1, 2], "03": [1, 1], "04": [1, 1, 1], "05": [1] * 5, "06": [1, 1], "08": [2, 1, 1],
-        "09": [2, 1, 1]}  # fmt: skip
+FULL = {"01": [2, 1, 1], "02": [1, 2], "03": [1, 1], "04": [1, 1, 1], "05": [1] * 5, "06": [1, 1], "07": [1] * 3,
+        "08": [2, 1, 1], "09": [2, 1, 1]}  # fmt: skip
 
 
 @pytest.mark.parametrize("number", PATHS)
@@ -119,6 +119,19 @@ def test_five_conventions_are_named_or_not():
     assert points("08", convention={letter: str(n) for letter, n in right.items()}, surest_mistake=None)[0] == 2
     found, why = mark("08", convention={**right, "B": 5}, surest_mistake=None)
     assert found[0] == 0 and "Not the convention: B." in why
+
+
+@pytest.mark.parametrize("style", answers.RIGHT_WIDTH)
+def test_the_width_of_a_window_in_any_style(style):
+    assert points("07", window_width=answers.RIGHT_WIDTH[style]) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("mistake", answers.WRONG_WIDTH)
+def test_each_wrong_width_loses_a_point(mistake):
+    part = {"the strides are missing": [1, 0, 0], "the dilations are missing": [1, 1, 0],
+            "not for its own kernel": [1, 0, 0], "in reverse order": [1, 0, 0]}  # fmt: skip
+    found, why = mark("07", window_width=answers.WRONG_WIDTH[mistake])
+    assert found == part.get(mistake, [0, 0, 0]) and why
 
 
 @pytest.mark.parametrize("style", answers.RIGHT_SUREST)
