@@ -7,18 +7,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from support import running
-
 pytestmark = pytest.mark.slow
 
 NAME = "01_per_pixel_softmax"
 PRINTED_CLASSES = np.array([1, 1, 0, 1, 1, 0, 1, 0, 1])  # as posted, row by row
-
-
-@pytest.fixture(scope="module")
-def lesson():
-    with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch)
 
 
 def test_the_tensor_is_the_posted_one(lesson):

@@ -14,18 +14,6 @@ pytestmark = pytest.mark.slow
 NAME = "03_weighted_cross_entropy"
 
 
-@pytest.fixture(scope="module")
-def lesson():
-    with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch)
-
-
-@pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What the cells printed at full pace."""
-    return running.printed(NAME, tmp_path_factory.mktemp("build"))
-
-
 def numbers(text):
     return [float(number) for number in re.findall(r"\d+\.\d*|nan", text)]
 

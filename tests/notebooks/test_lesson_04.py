@@ -7,17 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from support import running
-
 pytestmark = pytest.mark.slow
 
 NAME = "04_dice_loss"
-
-
-@pytest.fixture(scope="module")
-def lesson():
-    with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch)
 
 
 def test_dice_by_hand_is_keras_and_ours(lesson):
@@ -121,12 +113,6 @@ def rows(text, heads):
         lists = [[float(n) for n in part.split()] for part in re.findall(r"\[([^]]*)\]", line)]
         found[line[:20].strip()] = dict(zip(heads, lists, strict=True))
     return found
-
-
-@pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What the cells printed at full pace."""
-    return running.printed(NAME, tmp_path_factory.mktemp("build"))
 
 
 def test_four_losses_with_three_seeds(said):

@@ -9,7 +9,6 @@ from matplotlib.patches import FancyBboxPatch
 
 from helpers.lessons import check, clinic, decisions, experiments, figures, measurements
 from helpers.preflight import preflight
-from support import running
 
 pytestmark = pytest.mark.slow
 
@@ -19,11 +18,6 @@ FOUND = {"A": "axes", "B": "labels", "C": "loss", "D": "scores", "E": "loss"}
 
 def numbers(text):
     return [float(number) for number in re.findall(r"-?\d+\.\d+(?:e-?\d+)?|-?\d+e[-+]\d+|\d+", text)]
-
-
-@pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    return running.printed(NAME, tmp_path_factory.mktemp("build"))
 
 
 def test_the_two_cheap_tests(said):

@@ -16,23 +16,17 @@ from scipy import spatial, stats
 import helpers
 from helpers import metrics, scenes, siftflow
 from helpers.fetch.layout import FOLDER
-from support import running
 
 pytestmark = pytest.mark.slow
 
+NAME = "06_unet_on_siftflow"
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
-    """What each cell printed."""
-    return running.printed("06_unet_on_siftflow", tmp_path_factory.mktemp("build"))
-
-
-@pytest.fixture(scope="module")
-def table(printed):
+def table(said):
     """The printed scores in %: row -> pixel and mean accuracy, mean IoU, f.w. IoU, mean IoU of the frequent classes."""
-    rows = re.findall(r"^(\S.*?)" + 5 * r"\s+([\d.]+)" + "$", printed["scores"], re.M)
+    rows = re.findall(r"^(\S.*?)" + 5 * r"\s+([\d.]+)" + "$", said["scores"], re.M)
     return {name: tuple(map(float, numbers)) for name, *numbers in rows}
 
 
@@ -42,9 +36,9 @@ def test_the_network_is_right_about_unseen_scenes(table):
     assert iou_of_frequent_classes >= 50
 
 
-def test_frequency_is_not_all(printed):
+def test_frequency_is_not_all(said):
     """Crosswalks are rarer than poles, and found far more often."""
-    found = re.findall(r"^(\w+) +([\d.]+) % of the pixels, IoU (\d+) %$", printed["per-class"], re.M)
+    found = re.findall(r"^(\w+) +([\d.]+) % of the pixels, IoU (\d+) %$", said["per-class"], re.M)
     (_, rarer, well), (_, commoner, badly) = ((name, float(share), int(iou)) for name, share, iou in found)
     assert [name for name, *_ in found] == ["crosswalk", "pole"]
     assert rarer < commoner and well > badly + 30
@@ -86,7 +80,7 @@ def test_colour_and_row_do_not_solve_the_scenes(table):
 @pytest.fixture
 def data_cell(monkeypatch, tmp_path, capsys):
     """Runs the cell that chooses the data, with no data set on this machine: what it called, and what it printed."""
-    nb = nbformat.read(ROOT / "notebooks" / "06_unet_on_siftflow.ipynb", as_version=4)
+    nb = nbformat.read(ROOT / "notebooks" / f"{NAME}.ipynb", as_version=4)
     source = {cell.id: cell.source for cell in nb.cells}["data"]
     called = []
     photographs = SimpleNamespace(stand_in=False, size=256)
@@ -161,6 +155,6 @@ def test_it_takes_the_photographs_where_they_are(some_photographs, tmp_path):
     command = [sys.executable, "tools/notebooks.py", "run", "--only", "06", "--build", str(tmp_path)]
     process = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert process.returncode == 0, process.stdout + process.stderr
-    nb = nbformat.read(tmp_path / "notebooks" / "06_unet_on_siftflow.ipynb", as_version=4)
+    nb = nbformat.read(tmp_path / "notebooks" / f"{NAME}.ipynb", as_version=4)
     said = next(cell for cell in nb.cells if cell.id == "data").outputs[0].text
     assert said == "The data: SiftFlow of 256×256 pixels\n"

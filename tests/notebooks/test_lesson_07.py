@@ -7,24 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from support import running
 from support.answers import window_width
 
 pytestmark = pytest.mark.slow
 
 NAME = "07_what_does_each_part_do"
-
-
-@pytest.fixture(scope="module")
-def lesson():
-    with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch)
-
-
-@pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What the cells printed at full pace."""
-    return running.printed(NAME, tmp_path_factory.mktemp("build"))
 
 
 def seeds(line):

@@ -9,24 +9,11 @@ import rescore
 from helpers import metrics, runs
 from helpers.classes import CLASS_NAMES
 from helpers.lessons import check_scores, trust
-from support import running
 from support.answers import surest_mistake
 
 pytestmark = pytest.mark.slow
 
 NAME = "08_can_i_believe_it"
-
-
-@pytest.fixture(scope="module")
-def lesson():
-    with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch)
-
-
-@pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What the cells printed at full pace."""
-    return running.printed(NAME, tmp_path_factory.mktemp("build"))
 
 
 def numbers(text):

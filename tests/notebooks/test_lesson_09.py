@@ -17,18 +17,6 @@ pytestmark = pytest.mark.slow
 NAME = "09_your_own_masks"
 
 
-@pytest.fixture(scope="module")
-def lesson():
-    with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch)
-
-
-@pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What the cells printed at full pace."""
-    return running.printed(NAME, tmp_path_factory.mktemp("build"))
-
-
 def lists(text):
     return [[float(n) for n in part.split()] for part in re.findall(r"\[([^]]*)\]", text)]
 
