@@ -19,7 +19,7 @@ PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LONGER = {
     "03_weighted_cross_entropy": (42, 1750),  # 300 of the words bring in scores, and the network that 03 to 05 train
     "04_dice_loss": (25, 1170),  # 150 of them are the precision-recall curve and the open challenge
-    "05_why_it_does_not_learn": (37, 2000),  # two parts, for two sittings
+    "05_why_it_does_not_learn": (37, 2010),  # two parts, for two sittings
     "06_unet_on_siftflow": (27, 1300),  # a whole run: data, training, scores, others' scores, a photo of the reader's
     "07_what_does_each_part_do": (34, 1400),  # seven questions, each with runs of its own
     "08_can_i_believe_it": (26, 1400),  # four questions, each with a run of its own
