@@ -6,9 +6,10 @@ import pytest
 
 from helpers import masks, siftflow
 from helpers.classes import CLASS_NAMES
-from helpers.formats import survey, writing
+from helpers.fetch import layout
+from helpers.formats import writing
 
-pytestmark = [pytest.mark.usefixtures("own_data_folder"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("own_data_folder"), pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def seconds(run):
     return time.perf_counter() - start, result
 
 
-def test_opening_takes_little_longer_than_siftflows_loader_and_the_second_time_a_second(
+def test_opening_takes_little_longer_than_siftflows_loader_and_the_second_time_a_quarter(
     folder, siftflow_root, tmp_path
 ):
     data = siftflow.SiftFlow(siftflow_root)
@@ -44,7 +45,7 @@ def test_opening_takes_little_longer_than_siftflows_loader_and_the_second_time_a
         ours.append(took)
     assert len(opened.names("train")) + len(opened.names("test")) == 2686
     assert min(ours) <= 1.3 * min(own), f"{min(ours):.1f} s, and SiftFlow's loader {min(own):.1f} s"
-    assert survey.own_folder("cache").is_dir()
+    assert layout.writable_folder("cache").is_dir()
     again = min(seconds(lambda: masks.open(folder, CLASS_NAMES))[0] for _ in range(5))
-    assert again <= 1, f"the second opening takes {again:.2f} s"
+    assert again <= min(own) / 4, f"the second opening takes {again:.2f} s"  # a second, where the loader takes four
     print(f"first {min(ours):.2f} s, SiftFlow's loader {min(own):.2f} s, from the cache {again:.2f} s")

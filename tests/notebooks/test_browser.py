@@ -271,6 +271,18 @@ class Test08(InTheBrowser):
         answers_the_keyboard(nb, "temperature", "temperature", "ArrowRight", "ArrowLeft")
 
 
+class Test07(InTheBrowser):
+    name = "07_what_does_each_part_do"
+    screenshots = ("see-figure", "depth-figure", "join", "up-figure", "photo", "head-figure", "exercise")
+    cells = ("setup", "imports")
+
+
+class Test09(InTheBrowser):
+    name = "09_your_own_masks"
+    screenshots = ("three", "order-figure", "exif", "resize", "report", "predictions", "exercise")
+    cells = ("setup", "imports")
+
+
 class Test06(InTheBrowser):
     name = "06_unet_on_siftflow"
     screenshots = ("train", "scrubber", "photo", "exercise")

@@ -11,12 +11,7 @@ from support import running
 pytestmark = pytest.mark.slow
 
 NAME = "02_reshape_vs_permute"
-
-
-@pytest.fixture(scope="module")
-def lesson():
-    with pytest.MonkeyPatch.context() as patch:
-        yield running.run(NAME, patch, without=("animation",))  # test_browser.py plays it
+WITHOUT = ("animation",)  # test_browser.py plays it
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 3), (3, 2, 2)])
