@@ -8,15 +8,6 @@ from helpers.lessons.own_masks import GREYS
 from support.answers import RIGHT_COLOURS, WRONG_COLOURS
 
 
-@pytest.fixture
-def said(capsys):
-    def ask(exercise, answer):
-        exercise(answer)
-        return capsys.readouterr().out
-
-    return ask
-
-
 def test_right_numbers(said):
     assert exercises.right(said(check_masks.numbers, GREYS))
     loosely = {str(number): f" {name.title()}" for number, name in GREYS.items()}

@@ -7,15 +7,6 @@ from helpers.lessons import check_parts
 from support.answers import RIGHT_WIDTH, WRONG_WIDTH
 
 
-@pytest.fixture
-def said(capsys):
-    def ask(answer):
-        check_parts.width(answer)
-        return capsys.readouterr().out
-
-    return ask
-
-
 def test_by_hand():
     assert [check_parts.width_of(chain) for chain in check_parts.CHAINS] == [3, 5, 8, 13, 35]
     assert check_parts.width_of([]) == 1
@@ -23,10 +14,10 @@ def test_by_hand():
 
 @pytest.mark.parametrize("style", RIGHT_WIDTH)
 def test_a_right_answer_in_any_style(said, style):
-    assert exercises.right(said(RIGHT_WIDTH[style]))
+    assert exercises.right(said(check_parts.width, RIGHT_WIDTH[style]))
 
 
 @pytest.mark.parametrize("mistake", WRONG_WIDTH)
 def test_each_wrong_answer_gets_its_hint(said, mistake):
-    found = said(WRONG_WIDTH[mistake])
+    found = said(check_parts.width, WRONG_WIDTH[mistake])
     assert mistake in found and not exercises.right(found)

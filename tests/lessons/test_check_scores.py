@@ -9,15 +9,6 @@ from support.answers import RIGHT_SUREST, WRONG_SUREST
 RIGHT = {letter: right for letter, (right, _) in check_scores.CONVENTIONS.items()}
 
 
-@pytest.fixture
-def said(capsys):
-    def ask(exercise, answer):
-        exercise(answer)
-        return capsys.readouterr().out
-
-    return ask
-
-
 def test_right_conventions(said):
     assert exercises.right(said(check_scores.conventions, RIGHT))
     assert exercises.right(said(check_scores.conventions, {letter: str(n) for letter, n in RIGHT.items()}))
