@@ -14,8 +14,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from helpers import metrics, pipeline, siftflow
-from helpers.classes import CLASS_NAMES, N_CLASSES
+from helpers import masks, metrics, pipeline, siftflow
+from helpers.classes import CLASS_NAMES
 from helpers.engine import archive, hardware
 from helpers.engine.session import DRIVE
 from helpers.fetch import layout
@@ -31,23 +31,26 @@ class RunStopped(RuntimeError):
 def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, export_to=None, deterministic=False):
     """Trains `recipe` on a data set and scores it: everything `results/*.json` records, as a dict.
 
-    The 200 test images are read once, after the last epoch. With `checkpoint`, an interrupted run goes on. With
-    `export_to` the network is written there as `export` does, and what was written is scored beside it. With
-    `deterministic`, the same machine ends with the same bits each time, also after an interruption; a GPU gets slower.
+    The data set is a `SiftFlow`, or one of `helpers.masks` with all photos in one size. Its test images are read once,
+    after the last epoch. With `checkpoint`, an interrupted run goes on. With `export_to` the network is written there
+    as `export` does, and what was written is scored beside it. With `deterministic`, the same machine ends with the
+    same bits each time, also after an interruption; a GPU gets slower.
 
     Raises:
         RunStopped: it was interrupted, or its loss became NaN.
         hardware.NotDeterministic: this GPU has no deterministic form of an operation.
     """
-    recipe = hardware.fitted(recipe, N_CLASSES)
-    profile = hardware.choose_profile(recipe, N_CLASSES, precision, checkpoint, timed=not deterministic)
+    n_classes = len(dataset.class_names)
+    recipe = hardware.fitted(recipe, n_classes)
+    profile = hardware.choose_profile(recipe, n_classes, precision, checkpoint, timed=not deterministic)
     print(f"{dataset}\n{recipe}\n{profile}", flush=True)
     keras.utils.set_random_seed(recipe.seed)
     training, validation = pipeline.load(dataset)
     with hardware.deterministic() if deterministic else contextlib.nullcontext():
-        model, history = _trained(recipe, profile, training, validation, checkpoint)
+        model, history = _trained(recipe, profile, n_classes, training, validation, checkpoint)
     record = {
         "recipe": dataclasses.asdict(recipe),
+        "class_names": list(dataset.class_names),
         "profile": {"device": profile.device, "precision": profile.precision, "why": profile.why},
         "versions": hardware.versions(),
         "images": {
@@ -62,22 +65,22 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
     }  # fmt: skip
     test = dataset.load("test") if score_test else None
     if test:
-        record |= _test_scores(evaluate(model, *test))
+        record |= _test_scores(evaluate(model, *test), dataset.class_names)
     if export_to:
         record |= _exported(export_to, model, record, test)
     return record
 
 
-def _trained(recipe, profile, training, validation, checkpoint):
+def _trained(recipe, profile, n_classes, training, validation, checkpoint):
     """The network and its history, or `RunStopped`."""
-    pixel_counts = np.bincount(training.labels.ravel(), minlength=N_CLASSES)[:N_CLASSES]
+    pixel_counts = np.bincount(training.labels.ravel(), minlength=n_classes)[:n_classes]
     steps = len(training.images) // recipe.batch
     with profile.scope():
-        model = recipe.network(N_CLASSES)
+        model = recipe.network(n_classes)
         model.compile(
             recipe.optimizer(recipe.epochs * steps),
             recipe.loss(pixel_counts),
-            metrics=[metrics.Scores(N_CLASSES)],
+            metrics=[metrics.Scores(n_classes)],
             jit_compile=profile.jit_compile,
         )
     history = fit(
@@ -96,8 +99,8 @@ def _trained(recipe, profile, training, validation, checkpoint):
     raise RunStopped(f"Stopped after {done} of {recipe.epochs} epochs, with nothing scored: {again}.")
 
 
-def _test_scores(matrix):
-    per_class = zip(CLASS_NAMES, metrics.iou_per_class(matrix), strict=True)
+def _test_scores(matrix, class_names):
+    per_class = zip(class_names, metrics.iou_per_class(matrix), strict=True)
     return {
         "test": metrics.scores(matrix),
         "test_iou_per_class": {name: None if np.isnan(v) else round(v, 6) for name, v in per_class},
@@ -140,7 +143,7 @@ def export(path, model, about):
         path: a .npz file.
         about: a record as `run` returns it, with the recipe of the network's shape and the scores.
     """
-    kept = ("recipe", "profile", "versions", "images", "minutes", "validation", "test")
+    kept = ("recipe", "class_names", "profile", "versions", "images", "minutes", "validation", "test")
     archive.write(path, model.get_weights(), {name: about[name] for name in kept if name in about})
 
 
@@ -148,8 +151,8 @@ def pretrained(name_or_path):
     """Builds a network that `export` wrote, such as ``"siftflow_cpu"``, which is in the series' ``data/checkpoints/``.
 
     Returns:
-        (the network, a dict about it: recipe, scores, minutes and more). Its ``temperature`` is for `predict.segment`:
-        `tools/calibrate.py` fits it, and writes it into the file; it is 1.0 where nobody did.
+        (the network, a dict about it: recipe, class_names, scores, minutes and more). Its ``temperature`` is for
+        `predict.segment`: `tools/calibrate.py` fits it, and writes it into the file; it is 1.0 where nobody did.
 
     Raises:
         FileNotFoundError, ValueError: it is not there, or damaged.
@@ -160,15 +163,26 @@ def pretrained(name_or_path):
     weights, about = archive.read(path)
     known = {field.name for field in dataclasses.fields(Recipe)}
     recipe = Recipe(**{name: value for name, value in about["recipe"].items() if name in known})
-    model = recipe.network(N_CLASSES)
+    about = {"temperature": 1.0, "class_names": list(CLASS_NAMES), **about}  # older files name no classes
+    model = recipe.network(len(about["class_names"]))
     model.set_weights(weights)
-    return model, {"temperature": 1.0, **about}
+    return model, about
+
+
+def _opened(folder, classes, size):
+    """The data set in a folder: SiftFlow, or photos and masks of one's own, in one size."""
+    if folder is None or (classes is None and layout.locate(folder)):
+        return siftflow.SiftFlow(folder) if folder else siftflow.find()
+    data = masks.open(folder, classes and [name.strip() for name in classes.split(",")])
+    print(data.report())
+    return data.at(2 * size)
 
 
 def main(arguments=None):
     """The command ``python -m helpers.training``."""
     parser = argparse.ArgumentParser(prog="python -m helpers.training", description=run.__doc__.splitlines()[0])
-    parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--data", help="folder of SiftFlow (default: the one that is found), or of photos and masks")
+    parser.add_argument("--classes", help="the names of these masks' classes in label order, with commas between them")
     parser.add_argument("--out", required=True, help="where to write the record, a .json file")
     parser.add_argument("--checkpoint", help="a .keras file to save to after each epoch, and to go on from")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "mixed_bfloat16", "mixed_float16"])
@@ -181,10 +195,10 @@ def main(arguments=None):
     if given.export and Path(given.export).suffix != ".npz":
         parser.error(f"--export takes a .npz file, and {given.export} is none.")
     try:
-        dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
         record = run(
-            dataset, recipe, precision=given.precision, checkpoint=given.checkpoint,
-            score_test=not given.no_test, export_to=given.export, deterministic=given.deterministic,
+            _opened(given.data, given.classes, recipe.size), recipe, precision=given.precision,
+            checkpoint=given.checkpoint, score_test=not given.no_test, export_to=given.export,
+            deterministic=given.deterministic,
         )  # fmt: skip
     except (ValueError, RunStopped, hardware.NotDeterministic) as error:  # a SiftFlowError is a ValueError
         parser.exit(1, f"{error}\n")

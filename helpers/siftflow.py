@@ -35,12 +35,15 @@ class SiftFlow:
 
     Attributes:
         root: the folder that holds ``Images/``.
+        class_names: `CLASS_NAMES`, in label order.
         stand_in: True for the synthetic scenes of `helpers.scenes`, False for photographs.
         size: pixels per side: 256, or what the stand-in was drawn at.
 
     Raises:
         SiftFlowError: nothing to open here, an image without label or the reverse, no or a wrong ``TestSet1.txt``.
     """
+
+    class_names = CLASS_NAMES
 
     def __init__(self, root):
         self.root = locate(root)

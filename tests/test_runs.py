@@ -10,10 +10,11 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import metrics, predict, runs, siftflow
+from helpers import masks, metrics, predict, runs, siftflow
 from helpers.engine import callbacks
 from helpers.fetch import layout
 from helpers.recipe import Recipe
+from support import mask_folders
 from support.processes import python
 from support.small_data import write_set
 from support.small_runs import (
@@ -38,7 +39,8 @@ def test_an_exported_network_comes_back_smaller_and_nearly_the_same(tmp_path):
     runs.export(path, model, ABOUT)
     again, about = runs.pretrained(path)
     kept = {"recipe": ABOUT["recipe"], "test": ABOUT["test"]}  # the log is in the record
-    assert about == {**kept, "temperature": 1.0}  # nobody has calibrated it
+    names = list(siftflow.CLASS_NAMES)  # a file that names none is of SiftFlow's, as those from before names were kept
+    assert about == {**kept, "temperature": 1.0, "class_names": names}  # nobody has calibrated it
     images = RANDOM.randint(0, 256, (2, 16, 16, 3)).astype("float32")
     np.testing.assert_allclose(model(images), again(images), rtol=0.02, atol=0.02)
     assert path.stat().st_size < 2.5 * model.count_params() + 5000
@@ -140,6 +142,35 @@ def test_command_exports_the_network_and_scores_what_it_wrote(data, tmp_path):
     scores = metrics.scores(predict.evaluate(model, *siftflow.SiftFlow(data).load("test")))
     assert record["exported"]["test"] == pytest.approx(scores, abs=1e-6)
     assert scores["pixel_accuracy"] == pytest.approx(record["test"]["pixel_accuracy"], abs=0.02)
+
+
+def test_command_trains_on_a_folder_of_photos_and_masks(tmp_path, monkeypatch, capsys):
+    """The photos have two shapes, and neither is a square."""
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
+    for i in range(24):
+        rows, cols = ((24, 40), (36, 28))[i % 2]
+        mask_folders.photo(tmp_path / f"own/images/img_{i}.jpg", rows, cols, seed=i)
+        values = mask_folders.areas([0, 1, 255, 2], rows, cols, seed=i)
+        mask_folders.index(tmp_path / f"own/masks/img_{i}.png", values)
+    out, exported = tmp_path / "run.json", tmp_path / "network.npz"
+    command = ["--data", str(tmp_path / "own"), "--out", str(out), "--epochs", "1", "--export", str(exported), *TINY]
+    runs.main([*command, "--classes", "ground, leaf, stone"])
+    assert "24 photos" in capsys.readouterr().out, "the report is printed before it trains"
+    record = json.loads(out.read_text())
+    assert record["class_names"] == list(record["test_iou_per_class"]) == ["ground", "leaf", "stone"]
+    matrix, data = np.array(record["confusion"]), masks.open(tmp_path / "own", ["ground", "leaf", "stone"]).at(32)
+    labels = data.load("test")[1]
+    assert matrix.shape == (3, 3) and np.array_equal(
+        matrix.sum(axis=1), np.bincount(labels[labels != siftflow.VOID], minlength=3)
+    )
+    model, about = runs.pretrained(exported)
+    assert about["class_names"] == ["ground", "leaf", "stone"] and model.output_shape == (None, 16, 16, 3)
+
+
+def test_command_asks_for_what_a_folder_does_not_say(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        runs.main(["--data", str(tmp_path), "--out", str(tmp_path / "run.json"), *TINY])
+    assert str(tmp_path) in (said := capsys.readouterr().err) and "Traceback" not in said
 
 
 def test_a_network_that_cannot_be_exported_leaves_the_record(data, again, tmp_path, capsys):

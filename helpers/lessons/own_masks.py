@@ -135,7 +135,7 @@ def make(count):
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".making-") as part:
         new = Path(part) / "new"
-        _write(new, count)
+        write(new, count)
         greys(new / "greys")
         (new / "version.txt").write_text(str(VERSION))
         if not marker.is_file() or marker.read_text() != str(VERSION):  # nobody else made it meanwhile
@@ -145,8 +145,8 @@ def make(count):
     return place
 
 
-def _write(folder, count):
-    """The same photos and masks in three layouts."""
+def write(folder, count):
+    """Writes the photos 1 … count and their masks in three layouts: folders voc, labelme and coco."""
     photos = {"voc": "voc/JPEGImages", "labelme": "labelme", "coco": "coco/images"}
     for name in (*photos.values(), "voc/SegmentationClass"):
         (folder / name).mkdir(parents=True)

@@ -1,6 +1,7 @@
 """Draws masks in the classes' colours, legends, rows of image | truth | prediction, bars, the network as a U.
 
-All take plain arrays; a mask is uint8 (row, col) of classes 0-32 and 255 for void, which is drawn black.
+All take plain arrays; a mask is uint8 (row, col) of classes and 255 for void, which is drawn black. The classes are
+SiftFlow's 33 unless `class_names`, in label order, names others.
 """
 
 import base64
@@ -13,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator
 from PIL import Image
 
-from helpers.classes import CLASS_NAMES, N_CLASSES, VOID
+from helpers.classes import CLASS_NAMES, VOID
 from helpers.viz import style
 from helpers.viz.style import PALETTE, VOID_COLOUR
 
@@ -55,7 +56,7 @@ def png(figure, crop=True, small=True):
     if not small:
         return full.getvalue()
     picture = Image.open(full).convert("RGB")
-    exact = np.vstack([PALETTE, VOID_COLOUR, (255, 255, 255)])
+    exact = np.vstack([PALETTE, style.FEW, VOID_COLOUR, (255, 255, 255)])
     others = np.reshape(picture.quantize(256 - len(exact)).getpalette(), (-1, 3))
     apart = np.abs(others[:, None] - exact).max(axis=2).min(axis=1) > 8  # nothing that could stand in for an exact one
     table = Image.new("P", (1, 1))
@@ -64,23 +65,24 @@ def png(figure, crop=True, small=True):
     return reduced.getvalue()
 
 
-def colours(mask):
+def colours(mask, class_names=CLASS_NAMES):
     """Colours a mask, uint8 (row, col) -> uint8 (row, col, RGB); raises ValueError where a value is no class."""
-    mask = np.asarray(mask)
-    known = ((mask >= 0) & (mask < N_CLASSES) & (mask == np.floor(mask))) | (mask == VOID)
+    mask, n = np.asarray(mask), len(class_names)
+    known = ((mask >= 0) & (mask < n) & (mask == np.floor(mask))) | (mask == VOID)
     if mask.ndim != 2 or not known.all():
         found = f"the value {mask[~known].flat[0]}" if mask.ndim == 2 else f"an array of shape {mask.shape}"
-        raise ValueError(f"A mask is (row, col) of classes 0-{N_CLASSES - 1} and {VOID} for void; this has {found}.")
+        raise ValueError(f"A mask is (row, col) of classes 0-{n - 1} and {VOID} for void; this has {found}.")
     table = np.tile(np.array(VOID_COLOUR, "uint8"), (256, 1))
-    table[:N_CLASSES] = PALETTE
+    table[:n] = style.palette(class_names)
     return table[mask.astype("uint8")]
 
 
-def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01)):
+def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01), class_names=CLASS_NAMES):
     """Draws a legend, its top at a point of the figure, of the classes in these masks, those with most pixels first."""
+    palette = style.palette(class_names)
     counts = np.bincount(np.concatenate([np.asarray(mask).ravel() for mask in masks]), minlength=256)
-    order = np.argsort(-counts[:N_CLASSES], kind="stable")
-    handles = [Patch(color=PALETTE[c] / 255, label=CLASS_NAMES[c]) for c in order[:most] if counts[c]]
+    order = np.argsort(-counts[: len(class_names)], kind="stable")
+    handles = [Patch(color=palette[c] / 255, label=class_names[c]) for c in order[:most] if counts[c]]
     if counts[VOID]:
         handles.append(Patch(color=np.array(VOID_COLOUR) / 255, label="void (unlabelled)"))
     return figure.legend(
@@ -89,7 +91,7 @@ def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01)):
     )  # fmt: skip
 
 
-def rows(columns, titles, notes=None, width=2.2):
+def rows(columns, titles, notes=None, width=2.2, class_names=CLASS_NAMES):
     """Draws a grid of pictures with a legend: column by column, each column a list of images or masks.
 
     Args:
@@ -104,10 +106,12 @@ def rows(columns, titles, notes=None, width=2.2):
     for j, column in enumerate(columns):
         axes[0, j].set_title(titles[j], fontsize=11)
         for i, picture in enumerate(column):
-            plain(axes[i, j]).imshow(picture if np.ndim(picture) == 3 else colours(picture), interpolation="nearest")
+            drawn = picture if np.ndim(picture) == 3 else colours(picture, class_names)
+            plain(axes[i, j]).imshow(drawn, interpolation="nearest")
     for axis, note in zip(axes[:, 0], notes or [], strict=False):
         axis.set_ylabel(note, fontsize=9)
-    legend(figure, [p for column in columns for p in column if np.ndim(p) == 2], columns=max(3, 2 * n_columns))
+    masks = [picture for column in columns for picture in column if np.ndim(picture) == 2]
+    legend(figure, masks, columns=max(3, 2 * n_columns), class_names=class_names)
     return figure
 
 
@@ -119,27 +123,27 @@ def plain(axis):
     return axis
 
 
-def bars(values, title, unit="%", log=False, against=None):
+def bars(values, title, unit="%", log=False, against=None, class_names=CLASS_NAMES):
     """Draws one horizontal bar per class in the class's colour, largest on top; classes with NaN are left out.
 
     Args:
         values: (class,), in `unit`.
         against: a second (class,) series, drawn beside it as dots on a logarithmic scale, as (title, values).
     """
-    values = np.asarray(values, float)
+    values, palette = np.asarray(values, float), style.palette(class_names)
     order = [c for c in np.argsort(values, kind="stable") if np.isfinite(values[c])]
     figure, axes = plt.subplots(
         1, 1 + (against is not None), figsize=(7.5, 0.21 * len(order) + 0.9), sharey=True, squeeze=False,
         width_ratios=(5, 3)[: 1 + (against is not None)], layout="constrained",
     )  # fmt: skip
     axis = axes[0, 0]
-    axis.barh(range(len(order)), values[order], color=PALETTE[order] / 255, edgecolor="0.4", linewidth=0.5)
-    axis.set_yticks(range(len(order)), [CLASS_NAMES[c] for c in order], fontsize=9)
+    axis.barh(range(len(order)), values[order], color=palette[order] / 255, edgecolor="0.4", linewidth=0.5)
+    axis.set_yticks(range(len(order)), [class_names[c] for c in order], fontsize=9)
     axis.set(ylim=(-0.6, len(order) - 0.4), xscale="log" if log else "linear", xlabel=unit)
     axis.set_title(title, loc="left", fontsize=11)
     if against is not None:
         other = np.asarray(against[1], float)[order]
-        axes[0, 1].scatter(other, range(len(order)), color=PALETTE[order] / 255, edgecolor="0.2", zorder=2)
+        axes[0, 1].scatter(other, range(len(order)), color=palette[order] / 255, edgecolor="0.2", zorder=2)
         axes[0, 1].set(xscale="log", xlabel=f"{unit}, each mark ten times the last")
         axes[0, 1].set_title(against[0], loc="left", fontsize=11)
     for axis in axes.flat:
@@ -166,7 +170,7 @@ def bars_beside(panels):
     return figure
 
 
-def u_shape(model, image=None, mask=None):
+def u_shape(model, image=None, mask=None, class_names=CLASS_NAMES):
     """Draws the network as its paper does: a block per level, as high as the map is, as wide as it has channels.
 
     Reads the blocks `down0` … `bottom` … `up0` of a model that `helpers.unet` made.
@@ -213,7 +217,7 @@ def u_shape(model, image=None, mask=None):
     for x, shown, title, start, end in ends:
         arrow((start, top), (end, top))
         if shown is not None:
-            picture_ = colours(shown) if np.ndim(shown) == 2 else shown
+            picture_ = colours(shown, class_names) if np.ndim(shown) == 2 else shown
             axis.imshow(picture_, extent=(x - 0.5, x + 0.5, top - 0.55, top + 0.55), aspect="auto", zorder=3)
             axis.text(x, top - 0.62, title, ha="center", va="top", fontsize=9)
     axis.set(xlim=(-2.05, last + 3.0), ylim=(-0.75, top + 1.0))

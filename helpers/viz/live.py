@@ -9,6 +9,7 @@ import numpy as np
 from IPython import get_ipython
 from keras import ops
 
+from helpers.classes import CLASS_NAMES
 from helpers.viz import curves, draw
 from helpers.viz.controls import in_turn
 from helpers.viz.style import BLUE, GREEN, ORANGE
@@ -27,14 +28,16 @@ class View(keras.callbacks.Callback):
     Args:
         images: uint8 (k, row, col, RGB); labels: uint8 (k, row, col). The same few images are shown at every epoch.
         batch: images per step, to count images per second.
+        class_names: in label order.
 
     Attributes:
         masks: a list of uint8 (k, row, col), one per epoch; masks[0] is from before training.
     """
 
-    def __init__(self, images, labels, batch):
+    def __init__(self, images, labels, batch, class_names=CLASS_NAMES):
         super().__init__()
         self.images, self.labels, self.batch = np.asarray(images), np.asarray(labels), batch
+        self.class_names = class_names
         self.replaces_progress_bar = getattr(get_ipython(), "kernel", None) is not None
         self.masks, self._kept = [], None
 
@@ -152,8 +155,8 @@ class View(keras.callbacks.Callback):
         self._plot_loss(figure.add_subplot(panels[0]))
         self._plot_scores(figure.add_subplot(panels[1]))
         # All pictures as one: axes for each would take longer than all the rest.
-        columns = [self.images, [draw.colours(label) for label in self.labels], [draw.colours(mask) for mask in masks]]
-        montage, middles = _montage(columns)
+        coloured = [[draw.colours(mask, self.class_names) for mask in column] for column in (self.labels, masks)]
+        montage, middles = _montage([self.images, *coloured])
         axis = draw.plain(figure.add_axes([0.53, rows["bottom"], 0.465, rows["top"] - rows["bottom"]]))
         axis.imshow(montage, interpolation="nearest")
         axis.set_anchor("N")
@@ -162,7 +165,8 @@ class View(keras.callbacks.Callback):
         for middle, text in zip(middles, ("image", "truth", title), strict=True):
             axis.annotate(text, (middle, 1), xytext=(0, 4), xycoords=("data", "axes fraction"),
                           textcoords="offset points", ha="center", fontsize=10)  # fmt: skip
-        draw.legend(figure, [*self.labels, *masks], columns=8, most=15, at=(0.5, 0.5 / height))
+        at = (0.5, 0.5 / height)
+        draw.legend(figure, [*self.labels, *masks], columns=8, most=15, at=at, class_names=self.class_names)
         return figure
 
     def _plot_loss(self, axis):
@@ -215,7 +219,7 @@ def film_strip(view, epochs=None):
         epochs = sorted({0, min(1, last), *(round(last * share) for share in (1 / 6, 1 / 3, 2 / 3, 1))})
     titles = ["untrained" if e == 0 else f"epoch {e}" for e in epochs]
     columns = [list(view.images), *(list(view.masks[e]) for e in epochs), list(view.labels)]
-    return draw.rows(columns, ["image", *titles, "truth"], width=1.35)
+    return draw.rows(columns, ["image", *titles, "truth"], width=1.35, class_names=view.class_names)
 
 
 def scrubber(view):
@@ -234,7 +238,8 @@ def scrubber(view):
         if epoch not in frames:
             columns = [list(view.images), list(view.labels), list(view.masks[epoch])]
             title = "untrained" if epoch == 0 else f"epoch {epoch}"
-            frames[epoch] = draw.png(draw.rows(columns, ["image", "truth", title], width=1.9))
+            figure = draw.rows(columns, ["image", "truth", title], width=1.9, class_names=view.class_names)
+            frames[epoch] = draw.png(figure)
         picture.value = frames[epoch]
 
     slider.observe(in_turn(turn_to), "value")

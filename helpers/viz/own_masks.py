@@ -1,10 +1,7 @@
 """Draws photos beside their masks, whole or as outlines, for notebook 09."""
 
 import matplotlib.pyplot as plt
-import numpy as np
-from matplotlib.patches import Patch
 
-from helpers.classes import VOID
 from helpers.viz import draw, pairs
 from helpers.viz.style import BLACK, BLUE, ORANGE
 
@@ -15,7 +12,7 @@ def row(panels, class_names=(), across=None, height=2.3):
     Args:
         panels: {title: a picture}. A picture is a photo, uint8 (row, col, RGB); a mask, uint8 (row, col), drawn in
             colours; or both, (photo, mask), drawn as the photo with the mask's outlines.
-        class_names: in label order; none for no legend.
+        class_names: of the masks, in label order; photos alone need none.
         across: how many side by side; all of them by default.
         height: of a panel, in inches.
     """
@@ -26,33 +23,23 @@ def row(panels, class_names=(), across=None, height=2.3):
     figure, axes = plt.subplots(
         down, across, figsize=(wide * across, (height + 0.3) * down), squeeze=False, layout="constrained"
     )
-    seen = set()
+    masks = []
     for axis in axes.ravel():
         axis.axis("off")
     for axis, (title, panel) in zip(axes.ravel(), panels.items(), strict=False):
-        mask = panel[1] if isinstance(panel, tuple) else panel if panel.ndim == 2 else None
-        picture = pairs.outlined(*panel) if isinstance(panel, tuple) else panel if mask is None else coloured(mask)
-        draw.plain(axis).imshow(picture, interpolation="nearest")
+        if isinstance(panel, tuple):
+            masks.append(panel[1])
+            panel = pairs.outlined(*panel, class_names)
+        elif panel.ndim == 2:
+            masks.append(panel)
+            panel = draw.colours(panel, class_names)
+        draw.plain(axis).imshow(panel, interpolation="nearest")
         axis.axis("on")
         axis.spines[:].set(visible=True, color="0.6", linewidth=0.6)  # a photo may be white where it ends
         axis.set_title(title, fontsize=10)
-        seen |= set() if mask is None else set(np.unique(mask).tolist())
-    if len(class_names):
-        figure.legend(handles=_patches(sorted(seen), class_names), loc="outside lower center", frameon=False,
-                      ncols=6, fontsize=9, handlelength=1.2, columnspacing=1.2)  # fmt: skip
+    if masks:
+        draw.legend(figure, masks, class_names=class_names)
     return figure
-
-
-def coloured(mask):
-    """A mask, uint8 (row, col), in the classes' colours: uint8 (row, col, RGB); void is black."""
-    return np.array([pairs.colour(number) for number in range(256)], "uint8")[mask]
-
-
-def _patches(numbers, class_names):
-    return [
-        Patch(color=pairs.colour(number) / 255, label="void" if number == VOID else class_names[number])
-        for number in numbers
-    ]
 
 
 def seeds(scores, xlabel):

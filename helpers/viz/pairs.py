@@ -2,12 +2,12 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import Patch
 
-from helpers.classes import VOID
-from helpers.viz.style import CLASS_COLOURS, PALETTE, VOID_COLOUR
+from helpers.classes import CLASS_NAMES
+from helpers.viz import draw
 
 MOST = 12  # classes in the legend
+SIDE = 800  # pixels of a photo's longer side from which on only every second one is drawn, then every third, …
 
 
 def figure(data, count=6, across=3):
@@ -22,29 +22,28 @@ def figure(data, count=6, across=3):
     names = data.names("train") or data.names("test")
     names = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, count).round().astype(int))]
     down, across = -(-len(names) // across), min(across, len(names))
-    result, axes = plt.subplots(down, across, figsize=(3.4 * across, 2.9 * down + 0.6), squeeze=False)
-    seen = set()
+    height = 2.9 * down + 0.6
+    result, axes = plt.subplots(down, across, figsize=(3.4 * across, height), squeeze=False)
+    labels = []
     for axis in axes.ravel():
         axis.axis("off")
     for axis, name in zip(axes.ravel(), names, strict=False):
-        label = data.label(name)
-        axis.imshow(outlined(data.image(name), label), interpolation="nearest")
+        image, label = data.image(name), data.label(name)
+        every = max(1, max(label.shape) // SIDE)
+        labels.append(label[::every, ::every])
+        axis.imshow(outlined(image[::every, ::every], labels[-1], data.class_names), interpolation="nearest")
         axis.set_title(name, fontsize=9)
-        seen |= set(np.unique(label).tolist())
-    handles = [
-        Patch(color=colour(number) / 255, label="void" if number == VOID else data.class_names[number])
-        for number in sorted(seen)[:MOST]
-    ]
-    result.legend(handles=handles, loc="lower center", ncols=6, fontsize=9, frameon=False)
-    result.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.6 / (2.9 * down + 0.6), wspace=0.03, hspace=0.15)
+    draw.legend(result, labels, most=MOST, at=(0.5, 0.55 / height), class_names=data.class_names)
+    result.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.6 / height, wspace=0.03, hspace=0.15)
     return result
 
 
-def outlined(image, label):
+def outlined(image, label, class_names=CLASS_NAMES):
     """A photo on which the borders of a mask are drawn, two pixels wide or more, in the class's colour.
 
     Args:
         image: uint8 (row, col, RGB). label: uint8 (row, col), classes or 255 for void.
+        class_names: in label order; they decide the colours.
 
     Returns:
         uint8 (row, col, RGB): pixels that are not near a border are the photo's.
@@ -56,17 +55,4 @@ def outlined(image, label):
         edge[:-step] |= label[step:] != label[:-step]
         edge[:, step:] |= label[:, step:] != label[:, :-step]
         edge[:, :-step] |= label[:, step:] != label[:, :-step]
-    drawn = image.copy()
-    for number in np.unique(label[edge]):
-        drawn[edge & (label == number)] = colour(number)
-    return drawn
-
-
-def colour(number):
-    """The colour of a class number, RGB: those of a small example first, then the series' palette; void is black."""
-    if number == VOID:
-        return np.array(VOID_COLOUR)
-    if number < len(CLASS_COLOURS):
-        text = CLASS_COLOURS[number].lstrip("#")
-        return np.array([int(text[i : i + 2], 16) for i in (0, 2, 4)])
-    return PALETTE[number % len(PALETTE)]
+    return np.where(edge[..., None], draw.colours(label, class_names), image)

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from helpers import predict
-from helpers.classes import CLASS_NAMES, N_CLASSES
+from helpers.classes import CLASS_NAMES
 from helpers.viz import draw
 from helpers.viz.controls import in_turn
 from helpers.viz.photo_file import PhotoError, read
@@ -22,11 +22,12 @@ SURE = 0.9  # the confidence above which a pixel counts as sure
 # ---- pictures -------------------------------------------------------------------------------------------------------
 
 
-def figure(image, mask, confidence):
+def figure(image, mask, confidence, class_names=CLASS_NAMES):
     """Draws photo, mask and confidence side by side, or one below another if wide; the legend has the classes' shares.
 
     Args:
         image: uint8 (row, col, RGB); mask: uint8 (row, col); confidence: float (row, col), 0-1.
+        class_names: in label order.
     """
     rows, cols = mask.shape
     down, across = (3, 1) if cols > 2.5 * rows else (1, 3)
@@ -40,7 +41,7 @@ def figure(image, mask, confidence):
     places = {"left": gap / 2 / width, "right": 1 - gap / 2 / width, "top": 1 - title / height, "bottom": foot / height}
     places |= {"wspace": gap / wide, "hspace": title / high}
     result, axes = plt.subplots(down, across, figsize=(width, height), gridspec_kw=places)
-    pictures = {"photo": image, "class of each pixel": draw.colours(mask), "confidence": confidence}
+    pictures = {"photo": image, "class of each pixel": draw.colours(mask, class_names), "confidence": confidence}
     for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
         smooth = "nearest" if name.startswith("class") else "auto"  # between the colours of two classes there is none
         shown = draw.plain(axis).imshow(picture, cmap="viridis", vmin=0, vmax=1, interpolation=smooth)
@@ -49,21 +50,22 @@ def figure(image, mask, confidence):
     result.colorbar(shown, cax=bar, orientation="horizontal")
     bar.tick_params(labelsize=9)
     bar.set_xlabel("probability of the chosen class", fontsize=9, labelpad=1)
-    legend = draw.legend(result, [mask], columns=legend_columns, most=N_CLASSES, at=(1 / 3, foot / height))
-    for text, (name, share) in zip(legend.get_texts(), shares(mask).items(), strict=True):
+    at, most = (1 / 3, foot / height), len(class_names)
+    legend = draw.legend(result, [mask], columns=legend_columns, most=most, at=at, class_names=class_names)
+    for text, (name, share) in zip(legend.get_texts(), shares(mask, class_names).items(), strict=True):
         text.set_text(f"{name} {_percent(share)}")
     return result
 
 
-def shares(mask):
+def shares(mask, class_names=CLASS_NAMES):
     """Returns {class name: its share of the mask, 0-1}, largest first, for the classes that occur."""
-    counts = np.bincount(mask.ravel(), minlength=N_CLASSES)
-    return {CLASS_NAMES[c]: float(counts[c] / mask.size) for c in np.argsort(-counts, kind="stable") if counts[c]}
+    counts = np.bincount(mask.ravel(), minlength=len(class_names))
+    return {class_names[c]: float(counts[c] / mask.size) for c in np.argsort(-counts, kind="stable") if counts[c]}
 
 
-def describe(mask, confidence):
+def describe(mask, confidence, class_names=CLASS_NAMES):
     """Says in one sentence the classes' shares, and how much of the picture the network is sure of."""
-    named = {name: share for name, share in shares(mask).items() if share >= 0.01}
+    named = {name: share for name, share in shares(mask, class_names).items() if share >= 0.01}
     parts = [f"{name} {_percent(share)}" for name, share in named.items()]
     traces = len(np.unique(mask)) - len(named)
     parts += [f"traces of {traces} more"] if traces else []
@@ -78,33 +80,37 @@ def _percent(share):
 # ---- in a notebook --------------------------------------------------------------------------------------------------
 
 
-def show(model, source, temperature=1.0):
+def show(model, source, temperature=1.0, class_names=CLASS_NAMES):
     """Reads a photo and displays what the network makes of it; a `PhotoError` is printed.
 
     Args:
         model, temperature: as for `predict.segment`.
         source: as for `photo_file.read`.
+        class_names: of the network's classes, in label order.
 
     Raises:
-        ValueError: the temperature is not above 0.
+        ValueError: the temperature is not above 0, or the network has another number of classes.
     """
+    _checked(model, class_names)
     try:
         image = read(source)
     except PhotoError as error:
         print(error)
         return
     mask, confidence = predict.segment(model, image, temperature)
-    alt = f"The photo, the class of each pixel, and the confidence: {describe(mask, confidence)}"
-    draw.show(figure(image, mask, confidence), alt)
+    alt = f"The photo, the class of each pixel, and the confidence: {describe(mask, confidence, class_names)}"
+    draw.show(figure(image, mask, confidence, class_names), alt)
 
 
-def uploader(model, temperature=1.0):
+def uploader(model, temperature=1.0, class_names=CLASS_NAMES):
     """Makes an ipywidget: a button that takes a photo from the reader's disk, and below it what the network sees.
 
     Args:
-        model, temperature: as for `predict.segment`. What is wrong with a photo is said below the button.
+        model, temperature, class_names: as for `show`. What is wrong with a photo is said below the button.
     """
     import ipywidgets as widgets
+
+    _checked(model, class_names)
 
     button = widgets.FileUpload(
         accept="image/*", multiple=False, description="choose a photo", layout=widgets.Layout(width="180px")
@@ -126,9 +132,9 @@ def uploader(model, temperature=1.0):
         try:
             image = read(data, name)
             mask, confidence = predict.segment(model, image, temperature)
-            picture.value = draw.png(figure(image, mask, confidence))
+            picture.value = draw.png(figure(image, mask, confidence, class_names))
             picture.layout.display = None
-            result = f"{name}: {describe(mask, confidence)}"
+            result = f"{name}: {describe(mask, confidence, class_names)}"
         except PhotoError as error:
             result = str(error)
         except Exception as error:  # in a widget's handler it would go where no reader looks
@@ -139,6 +145,14 @@ def uploader(model, temperature=1.0):
 
     button.observe(in_turn(take), "value")
     return widgets.VBox([button, hint, said, picture])
+
+
+def _checked(model, class_names):
+    if (n := model.output_shape[-1]) != len(class_names):
+        raise ValueError(
+            f"The network has {n} classes, and {len(class_names)} are named: pass class_names=data.class_names, of the "
+            "data set that it was trained on."
+        )
 
 
 def _uploaded(value):

@@ -1,6 +1,10 @@
 """One palette and one style for all pictures of the series: no colour that means something is defined elsewhere."""
 
+import colorsys
+
 import numpy as np
+
+from helpers.classes import CLASS_NAMES
 
 # A colour for each class, RGB: near the thing's own where possible, and such that classes that often meet in a picture
 # (sky and sea, tree and grass, road and sidewalk, building and window …) stay apart for colour-blind eyes too.
@@ -20,6 +24,7 @@ VOID_COLOUR = (0, 0, 0)
 # Lines and the few classes of a small example have the colours of Okabe and Ito, safe for colour-blind eyes.
 BLACK, BLUE, ORANGE, GREEN, PINK = "#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 CLASS_COLOURS = (BLUE, "#e69f00", GREEN, PINK, "#56b4e9", ORANGE)
+FEW = np.array([[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in CLASS_COLOURS], np.uint8)  # as RGB
 LINES = (BLACK, ORANGE, BLUE, GREEN)  # of several runs in one panel, in this order
 
 GOOD, BAD = "#00664b", "#a03000"  # for a note under a picture: dark enough to be read as text
@@ -27,6 +32,27 @@ DOWN, BOTTOM, UP = BLUE, "#d95f02", GREEN  # the two arms of the U-Net's picture
 PALE_BLUE, PALE_YELLOW, PALE_GREEN = "#cde3f2", "#fff0cc", "#cfe9df"  # boxes behind black text
 
 FIGURES = {"figure.dpi": 80, "font.size": 10, "axes.titlesize": 11, "axes.axisbelow": True}
+
+
+def palette(class_names):
+    """A colour for each class of a data set, none of them twice: uint8 (class, RGB).
+
+    SiftFlow's classes have `PALETTE`. Others have the colours of a small example first, then those of `PALETTE`, and
+    from the 40th class on further hues, which only a legend tells apart.
+
+    Args:
+        class_names: in label order.
+    """
+    if tuple(class_names) == CLASS_NAMES:
+        return PALETTE
+    rows = [tuple(colour) for colour in (*FEW.tolist(), *PALETTE.tolist())]
+    turn = 0
+    while len(rows) < len(class_names):
+        turn += 1
+        hue, light = turn * 0.618034 % 1, (0.35, 0.55, 0.75)[turn % 3]  # golden steps come near no earlier hue for long
+        colour = tuple(round(255 * part) for part in colorsys.hls_to_rgb(hue, light, 0.7))
+        rows += [] if colour in rows else [colour]
+    return np.array(rows[: len(class_names)], np.uint8).reshape(-1, 3)
 
 
 def apply():

@@ -14,8 +14,9 @@ import pytest
 from scipy import spatial, stats
 
 import helpers
-from helpers import metrics, scenes, siftflow
+from helpers import masks, metrics, scenes, siftflow
 from helpers.fetch.layout import FOLDER
+from helpers.lessons import own_masks
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +84,7 @@ def data_cell(monkeypatch, tmp_path, capsys):
     nb = nbformat.read(ROOT / "notebooks" / f"{NAME}.ipynb", as_version=4)
     source = {cell.id: cell.source for cell in nb.cells}["data"]
     called = []
-    photographs = SimpleNamespace(stand_in=False, size=256)
+    photographs = SimpleNamespace(stand_in=False, size=256, class_names=siftflow.CLASS_NAMES)
 
     def run(net=True, pace="full"):
         def get():
@@ -94,11 +95,12 @@ def data_cell(monkeypatch, tmp_path, capsys):
 
         def make(*_, **__):
             called.append("scenes")
-            return SimpleNamespace(stand_in=True, size=128)
+            return SimpleNamespace(stand_in=True, size=128, class_names=siftflow.CLASS_NAMES)
 
         monkeypatch.setattr(siftflow, "get", get)
         monkeypatch.setattr(scenes, "make", make)
-        exec(source, {"PACE": pace, "helpers": helpers, "os": os, "scenes": scenes, "siftflow": siftflow})
+        known = {"helpers": helpers, "masks": masks, "os": os, "scenes": scenes, "siftflow": siftflow}
+        exec(source, {"PACE": pace, **known})
         return called, capsys.readouterr().out
 
     monkeypatch.setattr(siftflow.layout, "data_folder", lambda: tmp_path)
@@ -150,11 +152,26 @@ def some_photographs(siftflow_root, tmp_path):
     return folder
 
 
-def test_it_takes_the_photographs_where_they_are(some_photographs, tmp_path):
-    env = {**os.environ, "SERIES_DATA": "auto", "SERIES_PACE": "fast", "SIFTFLOW_DIR": str(some_photographs)}
-    command = [sys.executable, "tools/notebooks.py", "run", "--only", "06", "--build", str(tmp_path)]
+def texts(build, **environment):
+    """Runs the notebook at the fast pace: {cell id: what it printed}."""
+    env = {**os.environ, "SERIES_PACE": "fast", **environment}
+    command = [sys.executable, "tools/notebooks.py", "run", "--only", "06", "--build", str(build)]
     process = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert process.returncode == 0, process.stdout + process.stderr
-    nb = nbformat.read(tmp_path / "notebooks" / f"{NAME}.ipynb", as_version=4)
-    said = next(cell for cell in nb.cells if cell.id == "data").outputs[0].text
-    assert said == "The data: SiftFlow of 256×256 pixels\n"
+    nb = nbformat.read(build / "notebooks" / f"{NAME}.ipynb", as_version=4)
+    return {cell.id: "".join(output.get("text", "") for output in cell.get("outputs", [])) for cell in nb.cells}
+
+
+def test_it_takes_the_photographs_where_they_are(some_photographs, tmp_path):
+    said = texts(tmp_path, SERIES_DATA="auto", SIFTFLOW_DIR=str(some_photographs))
+    assert said["data"] == "The data: SiftFlow of 256×256 pixels\n"
+
+
+def test_it_takes_a_folder_of_ones_own(tmp_path):
+    """Photos of several sizes, and four classes, from the report to the scores of each class."""
+    own_masks.write(tmp_path / "own", 24)
+    said = texts(tmp_path, SERIES_DATA=str(tmp_path / "own" / "labelme"))
+    assert "labelme" in said["data"] and "24 photos" in said["data"]
+    assert "logits (None, 128, 128, 4)" in said["network"] and "logits (8, 256, 256, 4)" in said["fifteen"]
+    assert re.match(r"background \d+%, leaf \d+%;", said["tail"])
+    assert "crosswalk" not in said["per-class"]

@@ -12,13 +12,13 @@ from helpers.unet import unet
 SIZE = 32  # what the tiny network is built for
 
 
-def network(policy="float32"):
+def network(policy="float32", n_classes=N_CLASSES):
     """A tiny U-Net of random weights: the masks it makes of noise hold many classes."""
     keras.utils.set_random_seed(1)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        return unet((SIZE, SIZE, 3), N_CLASSES, filters=2, depth=2)
+        return unet((SIZE, SIZE, 3), n_classes, filters=2, depth=2)
     finally:
         keras.config.set_dtype_policy(before)
 

@@ -38,6 +38,23 @@ def test_colours_refuses_other_shapes(shape):
         draw.colours(np.zeros(shape, "uint8"))
 
 
+OWN = ["background", "leaf"]  # classes of a data set of one's own
+
+
+def test_masks_of_other_classes_have_their_names_and_colours():
+    mask = np.array([[0, 1, 1, 255]], "uint8")
+    assert draw.colours(mask, OWN).tolist() == [[[0, 114, 178], [230, 159, 0], [230, 159, 0], [0, 0, 0]]]
+    with pytest.raises(ValueError, match=r"classes 0-1 and 255.*the value 2"):
+        draw.colours(np.array([[0, 2]]), OWN)
+    figure = draw.rows([[IMAGES[0]], [mask]], ["image", "mask"], class_names=OWN)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["leaf", "background", "void (unlabelled)"]
+    shown = np.array(Image.open(io.BytesIO(draw.png(figure))).convert("RGB")).reshape(-1, 3)
+    assert {(0, 114, 178), (230, 159, 0)} <= set(map(tuple, shown.tolist())), "a small png keeps these colours, too"
+    figure = draw.bars(np.array([30.0, 70.0]), "share", class_names=OWN)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == OWN
+    plt.close("all")
+
+
 def test_show_displays_one_png_with_its_text(displayed):
     figure, _ = plt.subplots()
     draw.show(figure, alt="two curves that cross")

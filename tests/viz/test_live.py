@@ -184,6 +184,15 @@ def test_film_strip(run):
         assert draw.png(figure).startswith(PNG)
 
 
+def test_other_classes_have_their_names():
+    view = live.View(IMAGES[:2], LABELS[:2], batch=4, class_names=["background", "leaf", "stone"])
+    trained(view, epochs=1)
+    for figure in (view.figure(), live.film_strip(view)):
+        names = {text.get_text() for text in figure.legends[0].get_texts()}
+        assert names <= {"background", "leaf", "stone", "void (unlabelled)"} and "background" in names
+        plt.close(figure)
+
+
 def test_scrubber_turns_the_picture(run):
     box = live.scrubber(run[0])
     controls, picture = box.children

@@ -3,20 +3,22 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from helpers.viz import own_masks, pairs
+from helpers.viz import own_masks, style
 
 MASK = np.zeros((20, 30), "uint8")
 MASK[5:15, 5:15], MASK[:, 28:] = 2, 255
 PHOTO = np.full((20, 30, 3), 77, "uint8")
+CLASSES = ["ground", "coin", "leaf"]
 
 
 def test_photos_masks_and_both_with_a_legend_of_what_is_there():
-    figure = own_masks.row({"photo": PHOTO, "mask": MASK, "both": (PHOTO, MASK)}, ["ground", "coin", "leaf"])
+    figure = own_masks.row({"photo": PHOTO, "mask": MASK, "both": (PHOTO, MASK)}, CLASSES)
+    leaf = style.palette(CLASSES)[2]
     shown = {axis.get_title(): axis.images[0].get_array() for axis in figure.axes}
     assert np.array_equal(shown["photo"], PHOTO)
-    assert (shown["mask"][8, 8] == pairs.colour(2)).all() and (shown["mask"][3, 29] == 0).all()
-    assert (shown["both"][10, 10] == 77).all() and (shown["both"][5, 10] == pairs.colour(2)).all()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ground", "leaf", "void"]
+    assert (shown["mask"][8, 8] == leaf).all() and (shown["mask"][3, 29] == 0).all()
+    assert (shown["both"][10, 10] == 77).all() and (shown["both"][5, 10] == leaf).all()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ground", "leaf", "void (unlabelled)"]
     plt.close(figure)
 
 

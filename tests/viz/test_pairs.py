@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from helpers.viz import pairs
+from helpers.viz import pairs, style
 
 
 class Data:
@@ -26,14 +26,14 @@ def test_six_photos_of_twenty_and_a_legend():
     figure = pairs.figure(Data())
     shown = [axis for axis in figure.axes if axis.images]
     assert [axis.get_title() for axis in shown][::5] == ["img_0", "img_19"] and len(shown) == 6
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["background", "cat", "void"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["background", "cat", "void (unlabelled)"]
     plt.close(figure)
 
 
 def test_outlines_lie_on_borders_and_the_rest_is_the_photo():
     data = Data()
-    drawn, label = pairs.outlined(data.image(""), data.label("")), data.label("")
+    drawn, label = pairs.outlined(data.image(""), data.label(""), data.class_names), data.label("")
+    background, cat = style.palette(data.class_names)
     assert (drawn[14, 20] == 77).all() and (drawn[2, 2] == 77).all(), "inside an area, the photo is as it was"
-    assert (drawn[10, 20] == pairs.colour(1)).all() and (drawn[9, 20] == pairs.colour(0)).all()
+    assert (drawn[10, 20] == cat).all() and (drawn[9, 20] == background).all()
     assert (drawn[5, 35] == 0).all() and label[5, 35] == 255
-    assert len({tuple(pairs.colour(i)) for i in range(30)}) >= 28

@@ -119,6 +119,28 @@ def test_a_temperature_reaches_the_picture(model, displayed, tmp_path, monkeypat
     assert said.value == f"a.png: {photo.describe(mask, confidence)}".replace("<", "&lt;")
 
 
+OWN = ["background", "leaf", "stone"]
+
+
+def test_a_network_for_other_classes_has_their_names(displayed, tmp_path):
+    (tmp_path / "garden.png").write_bytes(saved(noise(40, 60), "PNG"))
+    own = network(n_classes=3)
+    photo.show(own, tmp_path / "garden.png", class_names=OWN)
+    said = displayed[0]._repr_mimebundle_()[1]["image/png"]["alt"]
+    assert said.endswith(": " + photo.describe(*predict.segment(own, noise(40, 60)), OWN))
+    assert any(name in said for name in OWN) and not any(name in said.split(": ")[1] for name in CLASS_NAMES)
+    figure = photo.figure(noise(2, 3), np.array([[0, 0, 1], [2, 2, 2]], "uint8"), np.full((2, 3), 0.5), OWN)
+    names = [text.get_text().rsplit(maxsplit=2)[0] for text in figure.legends[0].get_texts()]
+    assert names == ["stone", "background", "leaf"]
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("asked", [photo.show, lambda model, path, **names: photo.uploader(model, **names)])
+def test_names_of_another_number_of_classes_are_refused(model, asked):
+    with pytest.raises(ValueError, match="The network has 33 classes, and 3 are named: pass class_names=data.class_n"):
+        asked(model, "garden.png", class_names=OWN)
+
+
 def test_show_prints_what_is_wrong_and_goes_on(model, displayed, tmp_path, capsys):
     photo.show(model, tmp_path / "none.jpg")
     assert capsys.readouterr().out.startswith(f"There is no file {tmp_path / 'none.jpg'}: check") and not displayed

@@ -72,6 +72,19 @@ def test_every_class_keeps_its_colour():
     )
 
 
+def test_siftflows_classes_have_the_palette_and_few_others_the_colours_of_okabe_and_ito():
+    assert np.array_equal(style.palette(list(CLASS_NAMES)), PALETTE)
+    few = style.palette(["background", "leaf", "stone"])
+    assert few.dtype == np.uint8 and few.tolist() == [[0, 114, 178], [230, 159, 0], [0, 158, 115]]
+    assert style.palette([]).shape == (0, 3)
+
+
+def test_no_two_of_many_classes_have_one_colour():
+    """255 classes are the most that a label's numbers can tell apart; black is void's."""
+    many = style.palette([f"class {i}" for i in range(255)])
+    assert many.shape == (255, 3) and len(np.unique([*many, VOID_COLOUR], axis=0)) == 256
+
+
 def test_the_style_is_applied_to_matplotlib():
     with plt.rc_context():
         plt.rcdefaults()
