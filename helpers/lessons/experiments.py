@@ -54,16 +54,32 @@ def task(shrink=None, all_classes=False):
         shrink: how labels get from 64x64 pixels to 32x32, a function of uint8 (n, row, col), 0-3 or 255: every second
             pixel unless given, so that labels do not mix. Those of the held-out scenes always get there that way.
     """
+    images, labels, held_out = pictures()
+    images, labels = images[:, ::2, ::2], labels if all_classes else in_four(labels)
+    apart = labels[:, ::2, ::2]
+    learned = apart if shrink is None else shrink(labels)
+    return Task(images[~held_out], learned[~held_out], images[held_out], apart[held_out])
+
+
+def pictures():
+    """The scenes that `task` is made of, twice as large as there.
+
+    Returns:
+        images, uint8 (n, 64, 64, RGB); labels of the 33 classes, uint8 (n, 64, 64); and which of them `task` holds
+        out, bool (n,).
+    """
     data = scenes.make(siftflow.data_folder() / "scenes" / "small", train=240, test=24, size=64)
     images, labels = data.load("train")
+    return images, labels, np.arange(len(images)) % 4 == 0
+
+
+def in_four(labels):
+    """Labels of the 33 classes in the task's four: uint8 0-3, or 255 for void."""
     to_four = np.full(256, CLASSES.index("nature"), "uint8")
     to_four[VOID] = VOID
     for name, parts in _MADE_OF.items():
         to_four[[CLASS_NAMES.index(part) for part in parts.split()]] = CLASSES.index(name)
-    images, labels = images[:, ::2, ::2], labels if all_classes else to_four[labels]
-    held_out, apart = np.arange(len(images)) % 4 == 0, labels[:, ::2, ::2]
-    learned = apart if shrink is None else shrink(labels)
-    return Task(images[~held_out], learned[~held_out], images[held_out], apart[held_out])
+    return to_four[labels]
 
 
 class Run(NamedTuple):

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from helpers import losses, metrics, scenes, siftflow
-from helpers.classes import CLASS_NAMES, VOID
+from helpers import losses, metrics, scenes
+from helpers.classes import VOID
 from helpers.engine.building import build_optimizer
 from helpers.lessons import experiments
 from helpers.unet import two_convolutions, unet
@@ -96,20 +96,15 @@ def wide_scenes(n):
     Returns:
         images, uint8 (n, 86, 128, RGB), and labels, uint8 (n, 86, 128): the four classes of the task, 255 for void.
     """
-    to_four = np.full(256, experiments.CLASSES.index("nature"), "uint8")
-    to_four[VOID] = VOID
-    for name, made_of in experiments._MADE_OF.items():
-        to_four[[CLASS_NAMES.index(part) for part in made_of.split()]] = experiments.CLASSES.index(name)
     drawn = [scenes.draw(scenes.KINDS[i % len(scenes.KINDS)], [7, i], 128) for i in range(n)]
-    return np.stack([image[21:107] for image, _ in drawn]), to_four[np.stack([label[21:107] for _, label in drawn])]
+    images, labels = (np.stack([part[21:107] for part in parts]) for parts in zip(*drawn, strict=True))
+    return images, experiments.in_four(labels)
 
 
 def twice_as_large():
     """The images of `experiments.task` before every second pixel was taken: uint8 (n, 64, 64, RGB), to learn from, and
     held out."""
-    data = scenes.make(siftflow.data_folder() / "scenes" / "small", train=240, test=24, size=64)
-    images, _ = data.load("train")
-    held_out = np.arange(len(images)) % 4 == 0
+    images, _, held_out = experiments.pictures()
     return images[~held_out], images[held_out]
 
 
