@@ -27,12 +27,17 @@ from keras import layers
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench_training import matmul_rate
 from helpers import losses, metrics, pipeline, predict, runs, siftflow
+from helpers.classes import CLASS_NAMES
 from helpers.engine.muon import Muon
 from helpers.recipe import Recipe
 from helpers.unet import BatchNormalization
 
 LOG = Path(__file__).resolve().parent.parent / "results" / "experiments.csv"
 SCORES = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+RARE_THINGS = (  # each on less than a hundredth of the training pixels, and with an outline of its own
+    "awning", "balcony", "bird", "boat", "bus", "cow", "crosswalk", "door", "fence", "moon", "person", "pole", "sign",
+    "staircase", "streetlight", "sun", "window",
+)  # fmt: skip
 AUGMENTATIONS = {  # at test time: how the images are seen
     "flip": {"scales": (1,)},
     "plain": {"flip": False, "scales": (1,)},
@@ -74,6 +79,7 @@ class Experiment(Recipe):
     stretch: float = 0.0  # how far sides are stretched against each other, see `warped`
     turn: float = 0.0  # degrees, see `warped`
     mix: float = 0.0  # the share of images that get a rectangle of another one, see `mixed`
+    paste: float = 0.0  # the share of images that get the rare things of another one, see `pasted`
     smoothing: float = 0.0  # of the labels, see `Smoothed`
 
     def loss(self, pixel_counts):
@@ -100,11 +106,20 @@ class Experiment(Recipe):
     def feed(self, images, labels):
         """The recipe's feed; where its batches are changed, as a function that makes the stream."""
         feed = super().feed(images, labels)
-        if not (self.colour or self.stretch or self.turn or self.mix):
+        if not (self.colour or self.stretch or self.turn or self.mix or self.paste):
             return feed
+        steps = len(images) // self.batch
+        if self.paste:  # as many batches of images that have a rare thing, each thing as often as any other
+            having = with_each(RARE_THINGS, labels)
+            donors = np.resize(having, steps * self.batch)
+            other_crops = dataclasses.replace(self, seed=self.seed + 10**6)
+            donor_feed = Recipe.feed(other_crops, images[donors], labels[donors])
 
         def changed(place, batch):
             seed = [~self.seed, place]  # ~seed: other numbers than those of the crops
+            if self.paste:
+                batch, donor = batch
+                batch = pasted(*batch, *donor, self.paste, [~self.seed, 2**31 + place])
             if self.stretch or self.turn:
                 batch = warped(*batch, self.stretch, self.turn, [~self.seed, -1 - place])
             if self.colour:
@@ -114,7 +129,10 @@ class Experiment(Recipe):
             return batch
 
         def stream(first_epoch=0):
-            return feed(first_epoch).enumerate(first_epoch * (len(images) // self.batch)).map(changed)
+            batches = feed(first_epoch)
+            if self.paste:
+                batches = tf.data.Dataset.zip(batches, donor_feed(first_epoch))
+            return batches.enumerate(first_epoch * steps).map(changed)
 
         return stream
 
@@ -223,6 +241,34 @@ def mixed(images, labels, share, seed):
     taken = inside(rows, at_row)[:, :, None] & inside(cols, at_col)[:, None] & (chosen < share)[..., None]
     mixed_images = tf.where(taken[..., None], tf.roll(images, -1, axis=0), images)
     return mixed_images, tf.where(taken, tf.roll(labels, -1, axis=0), labels)
+
+
+def with_each(names, labels, pixels=20):
+    """The images that have each of these classes, one class after the other: int (n,), each class equally often.
+
+    Args:
+        names: of classes. labels: uint8 (image, row, col).
+        pixels: fewer of a class do not count.
+    """
+    counts = np.stack([np.bincount(label.ravel(), minlength=256) for label in labels])
+    having = [np.flatnonzero(counts[:, CLASS_NAMES.index(name)] >= pixels) for name in names]
+    most = max(map(len, having))
+    return np.stack([np.resize(found, most) for found in having if len(found)], axis=1).ravel()
+
+
+def pasted(images, labels, donor_images, donor_labels, share, seed):
+    """Images float32 (batch, row, col, RGB) and labels int32 (batch, row, col), some with the rare things of a donor.
+
+    A thing stays where it was in the donor's picture, with its label: its very pixels are copied, as in ClassMix
+    (Olsson et al., WACV 2021) and Copy-Paste (Ghiasi et al., CVPR 2021).
+
+    Args:
+        share: of the images that get some, 0 to 1. seed: two integers.
+    """
+    is_rare = np.isin(np.arange(256), [CLASS_NAMES.index(name) for name in RARE_THINGS])
+    chosen = tf.random.stateless_uniform((tf.shape(labels)[0], 1, 1), seed) < share
+    taken = tf.gather(is_rare, donor_labels) & chosen
+    return tf.where(taken[..., None], donor_images, images), tf.where(taken, donor_labels, labels)
 
 
 @keras.saving.register_keras_serializable(package="per_pixel_search")

@@ -235,6 +235,37 @@ def test_mixed_batches_go_on_as_they_would_have(data):  # noqa: F811
     assert np.mean([not np.array_equal(x, z) for x, z in zip(plain, whole, strict=True)]) > 0.9
 
 
+def test_each_rare_thing_is_had_equally_often():
+    labels = np.full((6, 8, 8), 27, "uint8")
+    labels[0, :5, :5] = labels[1, :5, :5] = labels[2, :5, :5] = 2  # birds
+    labels[2, 5:, :7] = 17  # a person
+    labels[3, :2, :2] = 17  # too small to count
+    assert search.with_each(("bird", "person", "sun"), labels).tolist() == [0, 2, 1, 2, 2, 2]
+
+
+def test_pasted_things_come_with_their_labels_and_nothing_else_does():
+    bird, sky = 2, 27
+    labels, donors = np.full((40, 8, 8), sky, "int32"), np.full((40, 8, 8), 255, "int32")
+    donors[:, 2:5, 3:6], donors[:, 6:] = bird, 31  # a bird before trees
+    images, others = np.zeros((40, 8, 8, 3), "float32"), np.full((40, 8, 8, 3), 9, "float32")
+    new, truth = (x.numpy() for x in search.pasted(images, labels, others, donors, 0.5, [1, 2]))
+    has = (truth == bird).any(axis=(1, 2))
+    assert 10 < has.sum() < 30
+    assert np.array_equal(truth, np.where(has[:, None, None] & (donors == bird), bird, sky))
+    assert np.array_equal(new, np.where((truth == bird)[..., None], others, images))
+
+
+def test_pasted_batches_go_on_as_they_would_have(data):  # noqa: F811
+    images, labels = siftflow.SiftFlow(data).load("train")
+    labels[::5, :12, :12] = 2
+    trial = search.Experiment(size=16, batch=4, epochs=2, paste=1.0)
+    whole = [(x.numpy(), y.numpy()) for x, y in trial.feed(images, labels)()]
+    later = [x.numpy() for x, _ in trial.feed(images, labels)(1)]
+    assert all(np.array_equal(x, z) for (x, _), z in zip(whole[len(whole) // 2 :], later, strict=True))
+    plain = [y.numpy() for _, y in dataclasses.replace(trial, paste=0.0).feed(images, labels)()]
+    assert np.mean([np.sum(y == 2) for _, y in whole]) > 1.5 * np.mean([np.sum(y == 2) for y in plain])
+
+
 def test_smoothed_labels_leave_void_alone():
     """By hand: a tenth of each valid pixel's truth is spread over three classes."""
     logits = np.random.RandomState(0).normal(size=(1, 2, 2, 3)).astype("float32")
