@@ -130,7 +130,8 @@ def sizes(photo, masks, every):
         photo: uint8 (row, col, RGB). masks: {title: uint8 (row, col)}, of the 33 classes. every: pixels of a tile.
     """
     n = len(masks) + 1
-    figure, axes = plt.subplots(2, -(-n // 2), figsize=(3.5 * -(-n // 2), 5.2), layout="constrained")
+    figure, axes = plt.subplots(2, -(-n // 2), figsize=(3.5 * -(-n // 2), 5.4), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.14)  # inches: the ticks of one row and the titles of the next
     for axis, (title, picture) in zip(axes.flat, {"photo": photo, **masks}.items(), strict=False):
         axis.imshow(picture if picture.ndim == 3 else draw.colours(picture), interpolation="nearest")
         axis.set_title(title, fontsize=10.5, pad=10)
