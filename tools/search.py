@@ -71,6 +71,7 @@ class Experiment(Recipe):
     up: str = "transpose"  # or "bilinear", "nearest": enlarged, then a 1x1 convolution
     widest: int = 10**6  # no level has more filters
     dropout: float = 0.0  # at the bottom
+    context: int = 0  # 1: the bottom's average over the whole image is added at each of its places
     dice: int = 0  # 1: a Dice loss is added
     average: float = 0.0  # momentum of a running average of the weights, which is then what is scored
     schedule: str = "cosine"  # or "constant", after the warm-up
@@ -149,6 +150,9 @@ class Experiment(Recipe):
             skips.append(x)
             x = layers.MaxPooling2D(2)(x)
         x = self._block(x, filters[-1])
+        if self.context:  # as in ParseNet (Liu, Rabinovich, Berg, 2015): what a place is depends on the kind of scene
+            average = layers.GlobalAveragePooling2D(keepdims=True)(x)
+            x = layers.Add()([x, layers.Conv2D(filters[-1], 1, activation="relu")(average)])
         if self.dropout:
             x = layers.SpatialDropout2D(self.dropout, seed=self.seed)(x)
         for level in reversed(range(self.depth)):

@@ -122,7 +122,14 @@ def test_without_changes_the_network_is_the_recipes(settings):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"block": "residual"}, {"norm": "group", "filters": 8}, {"up": "bilinear"}, {"widest": 8}, {"dropout": 0.5}],
+    [
+        {"block": "residual"},
+        {"norm": "group", "filters": 8},
+        {"up": "bilinear"},
+        {"widest": 8},
+        {"dropout": 0.5},
+        {"context": 1},
+    ],
 )
 def test_a_changed_network_is_another(settings):
     base = {"size": 32, "filters": 8, "depth": 2}
@@ -132,6 +139,19 @@ def test_a_changed_network_is_another(settings):
     assert [type(layer) for layer in changed.layers] != [type(layer) for layer in plain.layers] or (
         changed.count_params() != plain.count_params()
     )
+
+
+def test_context_reaches_every_place():
+    """One pixel in a corner moves the logits in the farthest corner, which it does not without."""
+    moved = {}
+    for context in (0, 1):
+        keras.utils.set_random_seed(0)
+        network = search.Experiment(size=64, filters=4, depth=1, context=context).network(5)
+        images = np.full((2, 64, 64, 3), 127, "float32")
+        images[1, 0, 0] = 255
+        logits = np.asarray(network(images))
+        moved[context] = np.abs(logits[1] - logits[0])[-8:, -8:].max()
+    assert moved[0] == 0 and moved[1] > 0
 
 
 def test_other_optimizers_and_losses():
