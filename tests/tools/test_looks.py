@@ -1,0 +1,43 @@
+"""tools/looks.py: networks on the validation images, seen in one size and in two."""
+
+import json
+
+import pytest
+
+import looks
+from helpers import metrics, pipeline, predict, runs, siftflow
+from helpers.recipe import Recipe
+from test_runs import data  # noqa: F401
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"size": 16, "filters": 2, "depth": 1, "stem": 1}
+
+
+@pytest.fixture
+def networks(tmp_path):
+    """The same small network in the two kinds of file that there are."""
+    model = Recipe(**SMALL).network(siftflow.N_CLASSES)
+    model.save(tmp_path / "one.keras")
+    runs.export(tmp_path / "other.npz", model, {"recipe": SMALL})
+    return [str(tmp_path / "one.keras"), str(tmp_path / "other.npz")]
+
+
+def test_each_network_is_scored_in_each_size(data, networks, tmp_path, capsys):  # noqa: F811
+    looks.main([*networks, "--data", str(data), "--out", str(tmp_path / "looks.json")])
+    record = json.loads((tmp_path / "looks.json").read_text())
+    assert record["command"] == "python tools/looks.py one.keras other.npz"
+    assert set(record["validation"]) == {"one", "other"} and len(capsys.readouterr().out.splitlines()) == 20
+    _, images, labels = pipeline.load(siftflow.SiftFlow(data))[1]
+    for sizes, key in (((1.0,), "1"), ((1.0, 1.75), "1, 1.75")):
+        scores = metrics.scores(predict.evaluate(looks.network(networks[0]), images, labels, scales=sizes))
+        assert record["validation"]["one"][key] == pytest.approx(scores, abs=1e-6)
+        assert record["validation"]["other"][key]["pixel_accuracy"] == pytest.approx(scores["pixel_accuracy"], abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["no_such", "none.keras"])
+def test_a_network_that_is_not_there_is_named(data, tmp_path, capsys, name):  # noqa: F811
+    with pytest.raises(SystemExit):
+        looks.main([str(tmp_path / name), "--data", str(data), "--out", str(tmp_path / "looks.json")])
+    said = capsys.readouterr().err
+    assert name in said and "is no network" in said and not (tmp_path / "looks.json").exists()

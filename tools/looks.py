@@ -1,0 +1,70 @@
+"""Scores trained networks on the validation images, which they see in one size and in two; writes results/looks.json.
+
+python tools/looks.py siftflow_cpu build/another.keras    some minutes a network; needs the photographs (make data)
+
+A network sees each image and its mirror image in every size: `SIZES` says how many times as large as it was trained on.
+The test images are not touched, so that the sizes may be chosen by what this prints.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import keras
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from helpers import metrics, pipeline, predict, runs, siftflow
+from helpers.engine import archive, hardware, muon  # noqa: F401 (a checkpoint may name Muon)
+
+OUT = Path(__file__).resolve().parent.parent / "results" / "looks.json"
+SIZES = ((1.0,), (1.25,), (1.5,), (1.75,), (2.0,), (1.0, 1.25), (1.0, 1.5), (1.0, 1.75), (1.0, 2.0), (1.0, 2.5))
+
+
+def network(name):
+    """A network by its name in data/checkpoints, or from a .npz or .keras file.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return keras.models.load_model(name, compile=False) if name.endswith(".keras") else runs.pretrained(name)[0]
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{name} is no network: {error}") from error
+
+
+def scored(model, images, labels):
+    """The four scores for each of `SIZES`: {"1, 1.25": {score: fraction}}."""
+    matrices = {sizes: predict.evaluate(model, images, labels, scales=sizes) for sizes in SIZES}
+    return {", ".join(f"{size:g}" for size in sizes): metrics.scores(matrix) for sizes, matrix in matrices.items()}
+
+
+def main(arguments=None):
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="+", help="names in data/checkpoints, .npz or .keras files")
+    parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--out", type=Path, default=OUT, help="a .json file")
+    given = parser.parse_args(arguments)
+    try:
+        models = {Path(name).stem: network(name) for name in given.networks}
+        dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
+        _, images, labels = pipeline.load(dataset)[1]
+        found = {}
+        for name, model in models.items():
+            found[name] = scored(model, images, labels)
+            for sizes, scores in found[name].items():
+                print(f"{name:24} {sizes:8}", *(f"{100 * value:6.2f}" for value in scores.values()), flush=True)
+    except ValueError as error:
+        parser.exit(1, f"{error}\n")
+    typed = [Path(name).name for name in given.networks]
+    record = {
+        "command": shlex.join(["python", "tools/looks.py", *typed]),
+        "versions": hardware.versions(),
+        "validation": found,
+    }
+    archive.write_record(record, given.out, parser)
+
+
+if __name__ == "__main__":
+    main()
