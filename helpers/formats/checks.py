@@ -4,6 +4,7 @@ from helpers.classes import VOID
 from helpers.formats.folder import some
 
 _FEW = 0.02  # the share of a class's pixels inside areas, below which the class lies along borders only
+_DARK = 16  # of 255, the grey below which all of a photo is nearly black
 _COMMON = 0.98  # the share of one class, above which the others hardly occur
 
 
@@ -20,7 +21,7 @@ def suspicions(facts, coding, counts, sides, group):
     """
     found = [
         *_borders(counts, coding.class_names), *_classes(counts, coding.class_names, sides), *_photos(facts),
-        *_twins(facts, sides, group), *_overlaps(facts),
+        *_twins(facts, sides, group), *_overlaps(facts), *_voids(counts, coding.class_names),
     ]  # fmt: skip
     return [sentence for sentence in found if sentence]
 
@@ -74,7 +75,25 @@ def _classes(counts, names, sides):
         yield "There are no test photos: too few, or all nearly the same; add photos of other places."
 
 
+def _voids(counts, names):
+    """Void that may be a class: 255 where other masks have 1, say, since they come from two tools."""
+    with_void = [name for name, of_one in counts.items() if VOID in of_one]
+    beside = {label for name in with_void for label in counts[name]} - {VOID}
+    others = {label for name in counts.keys() - set(with_void) for label in counts[name]} - beside
+    if len(beside) == 1 and others:
+        yield (
+            f"{len(with_void)} masks hold void and {names[beside.pop()]!r} alone ({some(with_void)}), and void is "
+            "nowhere beside another class: is what was read as void a class there?"
+        )
+
+
 def _photos(facts):
+    dark = [name for name, fact in facts.items() if fact.photo.thumbnail.max() < _DARK]
+    if dark:
+        yield (
+            f"{len(dark)} photos are nearly black ({some(dark)}): were 10 or 12 bits saved in a file of 16? Save them "
+            "stretched over all greys."
+        )
     turned = [name for name, fact in facts.items() if fact.photo.orientation in (2, 3, 4)]
     if turned:
         yield (

@@ -41,8 +41,7 @@ def found_in(files):
 def _whole_key(file):
     """The key of a mask with the last part of its name, which `pairing.role` may have taken for a word."""
     path = PurePosixPath(file)
-    kept = [part for part in path.parts[:-1] if not pairing.folder_role(part.lower())]
-    return "/".join([*kept, path.stem])
+    return pairing.key_of(path, path.stem)
 
 
 def _split(key, photos):

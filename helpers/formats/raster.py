@@ -61,7 +61,11 @@ class Raster(Reader):
         """The numbers or colours in the mask of a photo; see `Reader.read`."""
         mask = pictures.mask(self.path(name))
         if mask.palette and self._by_colour:
-            raw = np.zeros(256, np.int32)
+            raw, last = np.zeros(256, np.int32), int(mask.raw.max())
+            if last >= len(mask.palette) // 3:
+                raise MasksError(
+                    f"{self.path(name)} has the number {last}, and its palette no such colour: export it anew."
+                )
             for index in range(len(mask.palette) // 3):
                 raw[index] = pictures.packed(pictures.colour_of(mask.palette, index))
             return mask._replace(raw=raw[mask.raw], kind="colour", palette=[])
@@ -100,7 +104,8 @@ class Raster(Reader):
             )
         self._name("index")
         self._check_palettes(facts)
-        palettes = [fact.palette for fact in facts.values() if fact.palette]
+        palettes = [fact.palette for fact in facts.values()]
+        palettes = palettes if all(palettes) else []  # beside palette pictures, numbers without one may be greys
         return self.of_indices(counts, palettes, path)
 
     def _name(self, kind):
@@ -195,6 +200,13 @@ class Ade(Raster):
     def of_indices(self, counts, palettes, path):
         """The classes that occur, in the order of their numbers; 0 is void. There are 3,000, and a label has 8 bits."""
         self.why.append("The class is R / 10 x 256 + G; 0, which nobody labelled, is void.")
+        if isinstance(self.classes, dict):  # of 3,000 classes, a learner names some
+            left = dict.fromkeys(counts.keys() - self.classes.keys(), VOID)
+            named = {value: pixels for value, pixels in counts.items() if value not in left}
+            made = super().of_indices(named, palettes, path)
+            made.labels |= left
+            made.why.append(f"{len(left)} numbers that classes does not name are void.")
+            return made
         if self.classes is not None or self.void is not None:
             return super().of_indices(counts, palettes, path)
         used = sorted(value for value in counts if value)
@@ -211,7 +223,8 @@ def reader(folder, files, **options):
     names = [file.rsplit("/", 1)[-1] for file in files]
     if any(_CITYSCAPES.search(name) for name in names):
         return Cityscapes.of(folder, **options)
-    if options.get("colours") == "ade20k" or any(_ADE_FULL.match(name) for name in names):
+    table = options.get("colours")
+    if (isinstance(table, str) and table == "ade20k") or any(_ADE_FULL.match(name) for name in names):
         return Ade.of(folder, **options | {"colours": None})
     found = Raster.of(folder, **options)
     if all(_ADE_SCENES.match(name) for name in found.pairs) and options.get("void") is None:
