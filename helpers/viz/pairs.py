@@ -29,13 +29,13 @@ def figure(data, count=6, across=3):
     for axis, name in zip(axes.ravel(), names, strict=False):
         label = data.label(name)
         axis.imshow(outlined(data.image(name), label), interpolation="nearest")
-        axis.set_title(name, fontsize=9)
+        axis.set_title(name, fontsize=9, parse_math=False)  # a name may hold $
         seen |= set(np.unique(label).tolist())
-    handles = [
-        Patch(color=colour(number) / 255, label="void" if number == VOID else data.class_names[number])
-        for number in sorted(seen)[:MOST]
-    ]
-    result.legend(handles=handles, loc="lower center", ncols=6, fontsize=9, frameon=False)
+    shown = sorted(seen)[:MOST]
+    handles = [Patch(color=colour(number) / 255) for number in shown]
+    legend = result.legend(handles, ["class"] * len(shown), loc="lower center", ncols=6, fontsize=9, frameon=False)
+    for text, number in zip(legend.get_texts(), shown, strict=True):  # a label given at once must not begin with "_"
+        text.set(text="void" if number == VOID else data.class_names[number], parse_math=False)
     result.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.6 / (2.9 * down + 0.6), wspace=0.03, hspace=0.15)
     return result
 

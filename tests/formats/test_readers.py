@@ -464,9 +464,9 @@ def test_kaggle_refusals(root, line, said):
     refused(root, said)
 
 
-def test_a_kaggle_header_with_a_quote_too_much(root):
+def test_kaggle_lines_that_are_quoted_as_a_whole(root):
     photos(root)
-    (root / "train.csv").write_text('id,"rle\nimg_1,1 1\n')
+    (root / "train.csv").write_text('"id,rle"\n"img_1,1 1"\n')
     refused(root, root / "train.csv", "export it again")
 
 
