@@ -587,6 +587,21 @@ def test_vocs_photos_without_masks_are_left_out(root):
     refused(root, "2011_4.jpg", "no mask")
 
 
+def test_cvats_lists_give_folders_and_names_may_have_spaces(root):
+    written = {}
+    for place, name in (("a", "x 1"), ("b", "x 1"), ("b", "y")):
+        image = photo(root / "JPEGImages" / place / f"{name}.jpg", seed=len(written))
+        written[f"JPEGImages/{place}/{name}" if name == "x 1" else name] = areas([0, 1], seed=len(written))
+        index(root / "SegmentationClass" / place / f"{name}.png", areas([0, 1], seed=len(written) - 1))
+    sets = root / "ImageSets" / "Segmentation"
+    sets.mkdir(parents=True)
+    (sets / "train.txt").write_text("a/x 1\nb/y\n")
+    (sets / "val.txt").write_text("b/x 1\n")
+    assert opened(root, written).names("test") == ["JPEGImages/b/x 1"]
+    (root / "SegmentationClass" / "b" / "y.png").unlink()
+    refused(root, image.relative_to(root), "no mask")
+
+
 def test_two_photos_of_one_name_keep_their_folders(root):
     for place in ("a", "b"):
         photo(root / "images" / place / "x.jpg", seed=ord(place))
@@ -705,7 +720,12 @@ def test_the_report_finds_duplicates(root):
     (root / "images" / "copy.jpg").write_bytes((root / "images" / "img_1.jpg").read_bytes())
     index(root / "masks" / "copy.png", areas([0, 1], seed=30))
     report = masks.open(root).report()
-    assert "byte for byte: copy = img_1" in report and "different masks" in report
+    assert "byte for byte: copy = img_1" in report and "different masks: copy = img_1" in report
+    for i in range(50):
+        (root / "images" / f"copy_{i}.jpg").write_bytes((root / "images" / "img_1.jpg").read_bytes())
+        index(root / "masks" / f"copy_{i}.png", areas([0, 1]))
+    report = masks.open(root).report()
+    assert "copy = copy_0 = copy_1 = … (52 in all)" in report and max(map(len, report.splitlines())) < 300
 
 
 def test_photos_of_12_bits_in_16_are_said_to_be_black(root):

@@ -114,10 +114,10 @@ def _twins(facts, sides, group):
         by_digest.setdefault(fact.photo.digest, []).append(name)
     same = [names for names in by_digest.values() if len(names) > 1]
     if same:
-        yield f"{len(same)} photos are there more than once, byte for byte: {some(map(' = '.join, same))}."
+        yield f"{len(same)} photos are there more than once, byte for byte: {some(_equal(names) for names in same)}."
         labelled = [n for n in same if len({tuple(sorted(facts[one].values.items())) for one in n}) > 1]
         if labelled:
-            yield f"The same photo has different masks: {some(map(' and '.join, labelled))}."
+            yield f"The same photo has different masks: {some(_equal(names) for names in labelled)}."
     members = {}
     for name, first in group.items():
         members.setdefault(first, []).append(name)
@@ -128,6 +128,11 @@ def _twins(facts, sides, group):
     torn = [names for names in alike if len({sides[name] for name in names}) > 1]
     if torn:
         yield f"{len(torn)} groups of nearly equal photos have some that train and some that test: {some(torn[0])}."
+
+
+def _equal(names):
+    """Some names of one photo, and how many there are."""
+    return " = ".join(names[:3]) + (f" = … ({len(names)} in all)" if len(names) > 3 else "")
 
 
 def _overlaps(facts):

@@ -11,7 +11,7 @@ import numpy as np
 
 from helpers.classes import VOID
 from helpers.formats import coding, colours, pairing, pictures, tables
-from helpers.formats.folder import PICTURES, MasksError, some
+from helpers.formats.folder import PICTURES, MasksError, composed, some
 from helpers.formats.reader import Reader
 
 _CITYSCAPES = re.compile(r"_gt(?:Fine|Coarse)_(labelIds|labelTrainIds|instanceIds|color)\.png$")
@@ -40,12 +40,13 @@ class Raster(Reader):
         reader.pairs = pairing.matched(folder, photos, masks, strict=not listed)
         paired = {pair.photo for pair in reader.pairs.values()}
         left = [photo for photo in photos.values() if photo not in paired]
-        if lacking := [photo for photo in left if PurePosixPath(photo).stem in listed]:
+        if lacking := [photo for photo in left if _entry(listed, photo)]:
             raise MasksError(
                 f"ImageSets/ lists {some(lacking)}, and there is no mask for them in {folder.root}: add the masks, or "
                 "correct the lists."
             )
-        reader.split = {name: listed[name] for name in reader.pairs if listed.get(name)}
+        found = {name: listed.get(_entry(listed, pair.photo)) for name, pair in reader.pairs.items()}
+        reader.split = {name: split for name, split in found.items() if split}
         if left:
             reader.why.append(
                 f"{len(left)} photos without masks are left out, since ImageSets/ lists those that have one."
@@ -236,13 +237,19 @@ def reader(folder, files, **options):
 
 
 def _voc_lists(folder):
-    """The split of VOC's ImageSets/Segmentation/*.txt: {name: split}, or {}."""
+    """The split of VOC's ImageSets/Segmentation/*.txt: {name, in CVAT's with its folders: split}, or {}."""
     split = {}
     for file in folder.with_suffix(".txt"):
         parts = file.split("/")
         if len(parts) < 3 or parts[-3].lower() != "imagesets" or parts[-2].lower() != "segmentation":
             continue
         kind = {"train": "train", "val": "validation", "test": "test"}.get(parts[-1][:-4].lower(), "")
-        for name in folder.text(file).split():
-            split[name] = kind or split.get(name, "")
+        for name in filter(None, map(str.strip, folder.text(file).splitlines())):
+            split[composed(name)] = kind or split.get(composed(name), "")
     return split
+
+
+def _entry(listed, photo):
+    """The entry of a list that names a photo, with all of its folders, or some, or none; or None."""
+    parts = PurePosixPath(composed(photo)).with_suffix("").parts
+    return next((name for i in range(len(parts)) if (name := "/".join(parts[i:])) in listed), None)
