@@ -583,6 +583,8 @@ def test_vocs_photos_without_masks_are_left_out(root):
     (sets / "val.txt").write_text("2011_2\n2011_3\n")
     data = opened(root, written, classes=[f"c{i}" for i in range(21)])
     assert data.names("test") == ["2011_2", "2011_3"] and "2 photos without masks" in data.report()
+    (sets / "val.txt").write_text("2011_2\n2011_3\n2011_99\n")
+    assert "lists 1 photos that are not there: 2011_99" in masks.open(root).report()
     (sets / "val.txt").write_text("2011_2\n2011_3\n2011_4\n")
     refused(root, "2011_4.jpg", "no mask")
 

@@ -171,8 +171,11 @@ def _numbers(path, picture):
         bands = np.asarray(picture)
         return "index", _with_alpha(path, bands[..., 0].astype(np.int32), bands[..., 1])
     if mode in ("RGB", "RGBA"):
-        bands = np.asarray(picture).astype(np.int32)
-        raw = bands[..., 0] << 16 | bands[..., 1] << 8 | bands[..., 2]
+        bands = np.asarray(picture)
+        raw = bands[..., 0].astype(np.int32)
+        for band in (1, 2):  # in place, since a picture may have 80 million pixels
+            raw <<= 8
+            raw |= bands[..., band]
         return "colour", raw if mode == "RGB" else _with_alpha(path, raw, bands[..., 3])
     raise MasksError(f"{path} is a mask in the colours of {mode}, which stand for no class: save it as PNG.")
 

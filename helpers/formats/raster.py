@@ -45,8 +45,10 @@ class Raster(Reader):
                 f"ImageSets/ lists {some(lacking)}, and there is no mask for them in {folder.root}: add the masks, or "
                 "correct the lists."
             )
-        found = {name: listed.get(_entry(listed, pair.photo)) for name, pair in reader.pairs.items()}
-        reader.split = {name: split for name, split in found.items() if split}
+        entries = {name: _entry(listed, pair.photo) for name, pair in reader.pairs.items()}
+        reader.split = {name: listed[entry] for name, entry in entries.items() if entry and listed[entry]}
+        if gone := sorted(listed.keys() - entries.values()):
+            reader.warnings.append(f"ImageSets/ lists {len(gone)} photos that are not there: {some(gone)}.")
         if left:
             reader.why.append(
                 f"{len(left)} photos without masks are left out, since ImageSets/ lists those that have one."

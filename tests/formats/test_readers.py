@@ -495,6 +495,15 @@ def test_one_file_per_class_beside_the_photos(root):
     check(root, expected)
 
 
+def test_photos_that_lack_a_classs_file_are_said(root):
+    photos(root, "images")
+    for i, name in enumerate(NAMES):
+        index(root / "masks" / "cat" / f"{name}.png", square(i))
+    index(root / "masks" / "dog" / "img_2.png", square(left=15))
+    report = masks.open(root).report()
+    assert "2 photos have no mask file for 'dog': img_1, img_10." in report and "file for 'cat'" not in report
+
+
 def test_classes_that_overlap_are_refused_unless_their_order_is_given(root):
     photos(root, "images")
     for i, name in enumerate(NAMES):
