@@ -384,6 +384,13 @@ def test_camvid_and_cityscapes_colours_by_name(root):
     refused(root, "(0, 128, 192)", colours="cityscapes")
 
 
+def test_a_class_whose_name_says_void_is_asked_about(root):
+    labels = colour_pairs(root, [(1, 2, 3), (4, 5, 6)])
+    (root / "class_dict.csv").write_text("name,r,g,b\nsea,1,2,3\nVoid,4,5,6\n")
+    assert "the class Void is what nobody labelled" in opened(root, labels).report()
+    assert "nobody labelled" not in opened(root, {n: v * 255 for n, v in labels.items()}, void="Void").report()
+
+
 def test_class_dict_and_label_colors(root):
     labels = colour_pairs(root, [(1, 2, 3), (4, 5, 6)])
     (root / "class_dict.csv").write_text("name,r,g,b\nsea,1,2,3\nland,4,5,6\n")

@@ -2,6 +2,7 @@
 
 from helpers.classes import VOID
 from helpers.formats.folder import some
+from helpers.formats.tables import VOID_NAMES
 
 _FEW = 0.02  # the share of a class's pixels inside areas, below which the class lies along borders only
 _DARK = 16  # of 255, the grey below which all of a photo is nearly black
@@ -76,7 +77,10 @@ def _classes(counts, names, sides):
 
 
 def _voids(counts, names):
-    """Void that may be a class: 255 where other masks have 1, say, since they come from two tools."""
+    """A class that may be void, and void that may be a class: 255 where other masks have 1, say, from two tools."""
+    unlabelled = [name for name in names if name.casefold() in VOID_NAMES]
+    if unlabelled:
+        yield f"By its name, the class {some(unlabelled)} is what nobody labelled: if so, name it in void=."
     with_void = [name for name, of_one in counts.items() if VOID in of_one]
     beside = {label for name in with_void for label in counts[name]} - {VOID}
     others = {label for name in counts.keys() - set(with_void) for label in counts[name]} - beside
