@@ -519,6 +519,7 @@ def test_roboflow(root):
         ("images/train/{}.jpg", "masks/{}.png"), ("{}.png", "{}_L.png"), ("photos/{}.png", "labels/{}-label.png"),
         ("images/{}_image.png", "masks/mask_{}.png"), ("train/{}.jpg", "train_masks/{}_mask.png"),
         ("{}_sat.jpg", "{}_mask.png"), ("labeled_images/{}.png", "ground_truth/{}.png"),
+        ("images/{}_seg.png", "masks/{}_seg.png"), ("images/{}_rgb.jpg", "masks/{}_rgb.png"),
         ("original/{}.TIF", "Ground Truth/{}_labelIds.PNG"), ("train_images/{}.JPG", "train_masks/{}-seg.png"),
     ],
 )  # fmt: skip

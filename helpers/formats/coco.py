@@ -138,11 +138,11 @@ def _has_hole(outlines):
         return False
     try:
         boxes = [(min(o[::2]), min(o[1::2]), max(o[::2]), max(o[1::2])) for o in outlines]
+        return any(
+            a is not b and a[0] <= b[0] and a[1] <= b[1] and a[2] >= b[2] and a[3] >= b[3] for a in boxes for b in boxes
+        )
     except (TypeError, ValueError, KeyError):  # `_area` will say what is wrong
         return False
-    return any(
-        a is not b and a[0] <= b[0] and a[1] <= b[1] and a[2] >= b[2] and a[3] >= b[3] for a in boxes for b in boxes
-    )
 
 
 def _is_group(number, files):

@@ -98,8 +98,12 @@ def photos_and_masks(folder, files):
         MasksError: it cannot be told, or two photos or two masks have one key.
     """
     sides, open_ones = {"photo": {}, "mask": {}}, []
+    whole = {file: key_of(path := PurePosixPath(file), path.stem) for file in files}
+    masks = {whole[file] for file in files if role(file).role == "mask"}
+    same = masks & {whole[file] for file in files if role(file).role != "mask"}
     for file in files:
         kind, key = role(file)
+        key = whole[file] if whole[file] in same else key  # in images/a_seg.png and masks/a_seg.png, seg says nothing
         if kind in sides:
             _put(folder, sides[kind], key, file, kind)
         elif kind is None:

@@ -269,6 +269,7 @@ def test_coco_says_that_a_hole_is_filled(root):
     [
         ({"segmentation": [[1, 1, 5, 5]]}, "outline of 2 points"), ({"segmentation": [[1, 1, 5]]}, "no list of x, y"),
         ({"segmentation": []}, "no outline"), ({"segmentation": {"size": [9, 9], "counts": [81]}}, "another size"),
+        ({"segmentation": [{}, {}]}, "no list of x, y"), ({"segmentation": ["24", [1, 1, 5, 1, 5, 5]]}, "no list of x"),
         ({"image_id": 77}, "does not list"), ({"category_id": 1}, "does not list"),
     ],
 )  # fmt: skip
