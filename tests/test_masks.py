@@ -544,6 +544,13 @@ def test_what_has_no_partner_is_named(root, gone, said):
     refused(root, said, "img_3", "1 files")
 
 
+def test_masks_among_the_photos_are_named(root):
+    for i in range(3):
+        photo(root / "images" / f"img_{i}.jpg", seed=i)
+        index(root / "images" / f"img_{i}_mask.png", areas([0, 1]))
+    refused(root, "img_0_mask.png", "among the photos", "masks/")
+
+
 def test_names_that_differ_only_in_case_are_named(root):
     pairs(root, [0, 1])
     (root / "masks" / "img_2.png").rename(root / "masks" / "IMG_2.png")

@@ -157,6 +157,11 @@ def matched(folder, photos, sources, what="mask", strict=True):
         raise MasksError(
             f"{folder.path(unread[0])} is a photo of a kind that is not read here: save the photos as JPEG."
         )
+    called = [file for file in photos.values() if _MASK_NAME.search(PurePosixPath(file).stem)] if not sources else []
+    if called:
+        raise MasksError(
+            f"{folder.path(called[0])} is called a mask and lies among the photos: put the masks into a folder masks/."
+        )
     if not photos or not sources:
         have, lack = ("photos", f"{what}s") if photos else (f"{what}s", "photos")
         raise MasksError(f"{folder.root} holds {have} and no {lack}: copy the {lack} into it, under the same names.")
