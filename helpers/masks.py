@@ -88,7 +88,7 @@ class Masks:
     def image(self, name):
         """The photo `name`, upright: uint8 (row, col, RGB)."""
         self._known(name)
-        image = pictures.photo(self.root / self._reader.pairs[name].photo)
+        image = self._as_opened(name, pictures.photo(path := self.root / self._reader.pairs[name].photo), path)
         return image if self._padded is None else _fitted(image, self._padded, Image.Resampling.BILINEAR, 0)
 
     def label(self, name):
@@ -98,13 +98,9 @@ class Masks:
             MasksError: the file has changed since the folder was opened, and cannot be read any more.
         """
         self._known(name)
-        fact = self._facts[name]
-        mask = self._reader.read(name, (fact.photo.rows, fact.photo.cols))
-        label = self._coding.apply(mask.raw, self._reader.path(name))
-        if label.shape != (fact.photo.rows, fact.photo.cols):
-            raise MasksError(
-                f"{self._reader.path(name)} has changed its size since the folder was opened: open it anew."
-            )
+        path, fact = self._reader.path(name), self._facts[name]
+        mask = self._reader.read(name, (fact.rows, fact.cols))
+        label = self._as_opened(name, self._coding.apply(mask.raw, path), path)
         return label if self._padded is None else _fitted(label, self._padded, Image.Resampling.NEAREST, VOID)
 
     def load(self, split):
@@ -195,6 +191,12 @@ class Masks:
     def _known(self, name):
         if name not in self._facts:
             raise MasksError(f"No photo called {name!r} in {self.root}: names('train') and names('test') list all.")
+
+    def _as_opened(self, name, picture, path):
+        """The picture itself, if it has the size that the photo had when the folder was opened."""
+        if picture.shape[:2] != (self._facts[name].rows, self._facts[name].cols):
+            raise MasksError(f"{path} has changed its size since the folder was opened: open it anew.")
+        return picture
 
     def _one_size(self, names):
         sizes = {(self._facts[name].rows, self._facts[name].cols): name for name in names}

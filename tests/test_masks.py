@@ -3,8 +3,11 @@
 import csv
 import json
 import os
+import struct
 import subprocess
 import sys
+import unicodedata
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -103,22 +106,25 @@ def test_palettes_of_few_bits(root, bits):
 def test_greys_of_few_bits_are_numbers_and_not_spread(root, bits, values):
     written = pairs(root, values)
     for name, label in written.items():
-        (root / "masks" / f"{name}.png").write_bytes(grey_png(label, bits))
+        (root / "masks" / f"{name}.png").write_bytes(small_png(label, bits))
     opened(root, written)
 
 
-def grey_png(label, bits):
-    """A grey PNG of 2 or 4 bits, which Pillow reads and does not write."""
-    import struct
-    import zlib
+def small_png(label, bits, palette=b""):
+    """A PNG of few bits, grey or with a short palette, which Pillow reads and does not write."""
 
     def chunk(kind, data):
         return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
 
     rows, cols = label.shape
     lines = [b"\0" + packed(row, bits) for row in label]
-    head = struct.pack(">2L5B", cols, rows, bits, 0, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"".join(lines))) + chunk(b"IEND", b"")
+    head = struct.pack(">2L5B", cols, rows, bits, 3 if palette else 0, 0, 0, 0)
+    body = (
+        chunk(b"IHDR", head)
+        + (chunk(b"PLTE", palette) if palette else b"")
+        + chunk(b"IDAT", zlib.compress(b"".join(lines)))
+        + chunk(b"IEND", b"")
+    )
     return b"\x89PNG\r\n\x1a\n" + body
 
 
@@ -148,9 +154,6 @@ def test_a_gamma_chunk_changes_no_index(root):
     for name in written:
         path = root / "masks" / f"{name}.png"
         data = path.read_bytes()
-        import struct
-        import zlib
-
         content = b"gAMA" + struct.pack(">L", 45455)
         gamma = struct.pack(">L", 4) + content + struct.pack(">L", zlib.crc32(content))
         path.write_bytes(data[:33] + gamma + data[33:])
@@ -191,6 +194,65 @@ def test_a_tiff_of_two_pages_is_refused(root):
     pages = [Image.fromarray(written["img_0"].astype("uint8")) for _ in range(2)]
     pages[0].save(root / "masks" / "img_0.tif", save_all=True, append_images=pages[1:])
     refused(root, "img_0.tif", "2 pages")
+
+
+def test_a_tiff_that_holds_a_jpeg_is_refused(root):
+    written = pairs(root, [0, 200], end=".tif")
+    picture = Image.fromarray(written["img_3"].astype("uint8"))
+    picture.save(root / "masks" / "img_3.tif", compression="jpeg")
+    refused(root, root / "masks" / "img_3.tif", "lossy")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("zero", ["white", "black"])
+def test_tiffs_of_few_bits_are_numbers_and_not_spread(root, bits, zero):
+    written = pairs(root, [0, 1] if bits == 1 else [0, 1, 2, 3], end=".tif")
+    for name, label in written.items():
+        (root / "masks" / f"{name}.tif").write_bytes(grey_tiff(label, bits, ("white", "black").index(zero)))
+    opened(root, written)
+
+
+def grey_tiff(label, bits, photometric):
+    """A grey TIFF of few bits, which Pillow reads and does not write."""
+    data = b"".join(packed(row, bits) for row in label)
+    tags = [
+        (256, label.shape[1]), (257, label.shape[0]), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1),
+        (278, label.shape[0]), (279, len(data)),
+    ]  # fmt: skip
+    entries = b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<L", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def test_minus_1_is_a_number_and_not_transparent(root):
+    written = pairs(root, [0, 1, 2], end=".tif")
+    for name, label in written.items():
+        Image.fromarray((label - 1).astype("int32")).save(root / "masks" / f"{name}.tif")
+    refused(root, "-1", "classes=")
+    opened(root, {n: np.where(v == 0, 255, v - 1) for n, v in written.items()}, void=-1)
+
+
+def test_greys_among_palette_pictures_are_asked_for(root):
+    written = pairs(root, [0, 1, 15], mode="P")
+    index(root / "masks" / "img_4.png", np.select([written["img_4"] == 1, written["img_4"] == 15], [38, 147]))
+    refused(root, "147", "classes=")
+
+
+def test_a_number_beyond_the_palette_has_no_colour(root):
+    written = pairs(root, [0, 1, 5], mode="P")
+    for name, label in written.items():
+        (root / "masks" / f"{name}.png").write_bytes(small_png(label, 4, bytes([10, 10, 10, 20, 20, 20])))
+    table = {"sea": (10, 10, 10), "land": (20, 20, 20), "ice": (0, 0, 0)}
+    refused(root, "number 5", "palette", colours=table)
+    opened(root, written)
+
+
+def test_void_beside_one_class_alone_may_be_a_class(root):
+    written = pairs(root, [0, 1])
+    for name in ("img_2", "img_3"):
+        index(root / "masks" / f"{name}.png", written[name] * 255)
+    assert "2 masks hold void and 'class 0' alone (img_2, img_3)" in masks.open(root).report()
+    index(root / "masks" / "img_1.png", areas([0, 1, 255], seed=1))
+    assert "hold void" not in masks.open(root).report()
 
 
 def test_trimaps_from_1(root):
@@ -260,6 +322,28 @@ def test_class_names_from_a_file_beside_the_masks(root):
     assert data.class_names == ["sky", "tree", "road"] and "class_names.txt" in data.report()
 
 
+def test_two_lists_that_differ_are_refused_unless_classes_are_given(root):
+    written = pairs(root, [0, 1, 2])
+    (root / "classes.txt").write_text("sky\ntree\nroad\n")
+    (root / "masks" / "labels.txt").write_text("sky\ntree\nroad\n")
+    assert opened(root, written).class_names == ["sky", "tree", "road"]
+    (root / "masks" / "labels.txt").write_text("tree\nsky\nroad\n")
+    refused(root, "masks/labels.txt", "classes.txt", "classes=")
+    assert opened(root, written, classes=["a", "b", "c"]).class_names == ["a", "b", "c"]
+
+
+def test_a_list_with_numbers_of_its_own_is_refused(root):
+    pairs(root, [0, 1, 2])
+    (root / "labels.txt").write_text("1: sky\n2: tree\n0: road\n")
+    refused(root, "labels.txt", "2: tree", "classes=")
+
+
+def test_a_list_in_utf_16(root):
+    written = pairs(root, [0, 1])
+    (root / "classes.txt").write_bytes("Straße\nBäume\n".encode("utf-16"))
+    assert opened(root, written).class_names == ["Straße", "Bäume"]
+
+
 # ---- colours, and known codings -------------------------------------------------------------------------------------
 
 CVAT = {"background": (0, 0, 0), "cheetah": (224, 64, 64), "fox": (160, 96, 64)}
@@ -300,6 +384,13 @@ def test_camvid_and_cityscapes_colours_by_name(root):
     refused(root, "(0, 128, 192)", colours="cityscapes")
 
 
+def test_a_class_whose_name_says_void_is_asked_about(root):
+    labels = colour_pairs(root, [(1, 2, 3), (4, 5, 6)])
+    (root / "class_dict.csv").write_text("name,r,g,b\nsea,1,2,3\nVoid,4,5,6\n")
+    assert "the class Void is what nobody labelled" in opened(root, labels).report()
+    assert "nobody labelled" not in opened(root, {n: v * 255 for n, v in labels.items()}, void="Void").report()
+
+
 def test_class_dict_and_label_colors(root):
     labels = colour_pairs(root, [(1, 2, 3), (4, 5, 6)])
     (root / "class_dict.csv").write_text("name,r,g,b\nsea,1,2,3\nland,4,5,6\n")
@@ -314,6 +405,16 @@ def test_a_colour_outside_the_table_names_mask_and_colour(root):
     refused(root, root / "masks", "(7, 8, 9)", "void=", colours={"sea": (1, 2, 3), "land": (4, 5, 6)})
     data = masks.open(root, colours={"sea": (1, 2, 3), "land": (4, 5, 6)}, void=(7, 8, 9))
     assert set(np.unique(data.label("img_0"))) == {0, 1, 255}
+
+
+def test_tables_of_several_folders_are_one_table_or_refused(root):
+    labels = colour_pairs(root, [(1, 2, 3), (4, 5, 6)])
+    (root / "images" / "class_dict.csv").write_text("name,r,g,b\nsea,1,2,3\n")
+    (root / "masks" / "class_dict.csv").write_text("name,r,g,b\nsea,1,2,3\nland,4,5,6\n")
+    assert opened(root, labels).class_names == ["sea", "land"]
+    for line in ("lake,1,2,3", "sea,4,5,6"):
+        (root / "masks" / "class_dict.csv").write_text(f"name,r,g,b\n{line}\n")
+        refused(root, "masks/class_dict.csv", line.split(",")[0], "images/class_dict.csv", "colours=")
 
 
 def test_a_table_without_colours_is_refused(root):
@@ -335,6 +436,18 @@ def test_ade20k(root):
     assert data.class_names == [f"ADE20K {n}" for n in (200, 201, 202, 203, 261)]
     label = data.label("ADE_train_00000002")
     assert (label[:, :8] == 255).all() and (label[:, 8:16] == 4).all() and (label[:, 16:] == 2).all()
+
+
+def test_ade20ks_classes_that_are_not_named_are_void(root):
+    labels = {}
+    for i in range(4):
+        name = f"ADE_train_0000000{i}"
+        photo(root / f"{name}.jpg", seed=i)
+        where = areas(range(4), seed=i)
+        colour(root / f"{name}_seg.png", where, [(0, 0, 0), (10, 5, 1), (0, 200, 2), (20, 1, 9)])
+        labels[name] = np.array([255, 1, 0, 255])[where]
+    data = opened(root, labels, classes={200: "wall", 261: "sky"})
+    assert data.class_names == ["wall", "sky"] and "2 numbers that classes does not name are void" in data.report()
 
 
 def test_scene_parsing_is_told_that_0_is_void(root):
@@ -406,6 +519,8 @@ def test_roboflow(root):
         ("images/train/{}.jpg", "masks/{}.png"), ("{}.png", "{}_L.png"), ("photos/{}.png", "labels/{}-label.png"),
         ("images/{}_image.png", "masks/mask_{}.png"), ("train/{}.jpg", "train_masks/{}_mask.png"),
         ("{}_sat.jpg", "{}_mask.png"), ("labeled_images/{}.png", "ground_truth/{}.png"),
+        ("images/{}_seg.png", "masks/{}_seg.png"), ("images/{}_rgb.jpg", "masks/{}_rgb.png"),
+        ("original/{}.TIF", "Ground Truth/{}_labelIds.PNG"), ("train_images/{}.JPG", "train_masks/{}-seg.png"),
     ],
 )  # fmt: skip
 def test_img_10_is_never_paired_with_the_mask_of_img_2(root, layout_):
@@ -429,10 +544,44 @@ def test_what_has_no_partner_is_named(root, gone, said):
     refused(root, said, "img_3", "1 files")
 
 
+def test_masks_among_the_photos_are_named(root):
+    for i in range(3):
+        photo(root / "images" / f"img_{i}.jpg", seed=i)
+        index(root / "images" / f"img_{i}_mask.png", areas([0, 1]))
+    refused(root, "img_0_mask.png", "among the photos", "masks/")
+
+
 def test_names_that_differ_only_in_case_are_named(root):
     pairs(root, [0, 1])
     (root / "masks" / "img_2.png").rename(root / "masks" / "IMG_2.png")
     refused(root, "img_2", "only in case")
+
+
+@pytest.mark.parametrize("places", [("seq1", "seq2"), ("train", "val")])
+def test_a_photo_is_not_paired_with_the_mask_of_another_folders_photo(root, places):
+    for place in places:
+        photo(root / "images" / place / f"{place}_0.jpg", seed=ord(place[0]))
+        index(root / "masks" / place / f"{place}_0.png", areas([0, 1]))
+    photo(root / "images" / places[0] / "0007.jpg", seed=7)
+    index(root / "masks" / places[1] / "0007.png", areas([0, 1]))
+    refused(root, "no mask for", f"{places[0]}/0007.jpg", f"{places[1]}/0007", "(2 files)")
+
+
+def test_letters_with_accents_are_the_same_in_one_sign_or_two(root):
+    """macOS writes ü as u and two dots."""
+    labels = {}
+    for i in range(3):
+        name = unicodedata.normalize("NFD", f"Müll {i}")
+        photo(root / "images" / f"{name}.jpg", seed=i)
+        labels[name] = areas([0, 1], seed=i)
+        index(root / "masks" / f"{unicodedata.normalize('NFC', name)}.png", labels[name])
+    opened(root, labels)
+
+
+def test_pictures_of_kinds_that_are_not_read_are_said(root):
+    pairs(root, [0, 1])
+    (root / "images" / "phone.HEIC").write_bytes(b"x")
+    assert "images/phone.HEIC" in masks.open(root).report()
 
 
 def test_vocs_photos_without_masks_are_left_out(root):
@@ -449,8 +598,25 @@ def test_vocs_photos_without_masks_are_left_out(root):
     (sets / "val.txt").write_text("2011_2\n2011_3\n")
     data = opened(root, written, classes=[f"c{i}" for i in range(21)])
     assert data.names("test") == ["2011_2", "2011_3"] and "2 photos without masks" in data.report()
+    (sets / "val.txt").write_text("2011_2\n2011_3\n2011_99\n")
+    assert "lists 1 photos that are not there: 2011_99" in masks.open(root).report()
     (sets / "val.txt").write_text("2011_2\n2011_3\n2011_4\n")
     refused(root, "2011_4.jpg", "no mask")
+
+
+def test_cvats_lists_give_folders_and_names_may_have_spaces(root):
+    written = {}
+    for place, name in (("a", "x 1"), ("b", "x 1"), ("b", "y")):
+        image = photo(root / "JPEGImages" / place / f"{name}.jpg", seed=len(written))
+        written[f"JPEGImages/{place}/{name}" if name == "x 1" else name] = areas([0, 1], seed=len(written))
+        index(root / "SegmentationClass" / place / f"{name}.png", areas([0, 1], seed=len(written) - 1))
+    sets = root / "ImageSets" / "Segmentation"
+    sets.mkdir(parents=True)
+    (sets / "train.txt").write_text("a/x 1\nb/y\n")
+    (sets / "val.txt").write_text("b/x 1\n")
+    assert opened(root, written).names("test") == ["JPEGImages/b/x 1"]
+    (root / "SegmentationClass" / "b" / "y.png").unlink()
+    refused(root, image.relative_to(root), "no mask")
 
 
 def test_two_photos_of_one_name_keep_their_folders(root):
@@ -478,6 +644,33 @@ def test_a_turned_photo_lies_as_its_mask_does(root):
     assert data.image("phone").shape == (32, 24, 3) and data.label("phone").shape == (32, 24)
     stored = np.asarray(Image.open(root / "images" / "phone.jpg"))
     assert np.array_equal(data.image("phone"), np.rot90(stored, -1)) and "EXIF" in data.report()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("end", [".jpg", ".png", ".webp", ".tif"])
+def test_every_orientation_in_every_file_that_has_one(root, orientation, end):
+    y, x = np.mgrid[:24, :32]
+    stored = np.stack([x * 7, y * 9, x + y], -1).astype("uint8")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = np.asarray(Image.fromarray(stored).transpose(TURNS[orientation]) if orientation > 1 else stored)
+    label = areas([0, 1], *upright.shape[:2])
+    index(root / "masks" / "phone.png", label)
+    (root / "images").mkdir()
+    options = {".jpg": {"quality": 95}, ".webp": {"lossless": True}}.get(end, {})
+    options |= {"tiffinfo": {0x0112: orientation}} if end == ".tif" else {"exif": exif}
+    Image.fromarray(stored).save(root / "images" / f"phone{end}", **options)
+    data = opened(root, {"phone": label})
+    assert abs(data.image("phone").astype(int) - upright).max() <= (12 if end == ".jpg" else 0)
+    if orientation > 4:
+        index(root / "masks" / "phone.png", areas([0, 1]))
+        refused(root, root / "masks" / "phone.png", f"EXIF orientation {orientation}")
+
+
+TURNS = dict(enumerate(
+    ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"), 2
+))  # fmt: skip
+TURNS = {number: Image.Transpose[name] for number, name in TURNS.items()}
 
 
 def test_a_mask_of_the_photo_as_stored_is_refused(root):
@@ -544,7 +737,20 @@ def test_the_report_finds_duplicates(root):
     (root / "images" / "copy.jpg").write_bytes((root / "images" / "img_1.jpg").read_bytes())
     index(root / "masks" / "copy.png", areas([0, 1], seed=30))
     report = masks.open(root).report()
-    assert "byte for byte: copy = img_1" in report and "different masks" in report
+    assert "byte for byte: copy = img_1" in report and "different masks: copy = img_1" in report
+    for i in range(50):
+        (root / "images" / f"copy_{i}.jpg").write_bytes((root / "images" / "img_1.jpg").read_bytes())
+        index(root / "masks" / f"copy_{i}.png", areas([0, 1]))
+    report = masks.open(root).report()
+    assert "copy = copy_0 = copy_1 = … (52 in all)" in report and max(map(len, report.splitlines())) < 300
+
+
+def test_photos_of_12_bits_in_16_are_said_to_be_black(root):
+    pairs(root, [0, 1])
+    dark = np.random.RandomState(0).randint(0, 4096, (24, 32)).astype("uint16")
+    (root / "images" / "img_2.jpg").unlink()
+    Image.fromarray(dark).save(root / "images" / "img_2.png")
+    assert "1 photos are nearly black (img_2)" in masks.open(root).report()
 
 
 def test_one_class_everywhere_is_said(root):
@@ -620,6 +826,28 @@ def test_near_duplicates_on_both_sides_of_a_split_of_ones_own_are_told(root):
     lines = [f"{name},{'test' if name.startswith('twin') else 'train'}" for name in names]
     (root / "split.csv").write_text("name,split\n" + "\n".join(lines))
     assert "some that train and some that test" in masks.open(root).report()
+
+
+@pytest.mark.parametrize(
+    "layout_",
+    [
+        ("{}_images/{}.jpg", "{}_masks/{}.png"), ("images_{}/{}.jpg", "labels_{}/{}.png"),
+        ("{}/{}.jpg", "{}_labels/{}_L.png"), ("{}/images/{}.jpg", "{}/masks/{}.png"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("start", ["", "{}"], ids=["names that each split has", "names that one split has"])
+def test_a_split_in_the_names_of_folders_is_kept(root, layout_, start):
+    expected, whole = {}, {}
+    for side, split in (("train", "train"), ("test", "val")):
+        for i in range(3):
+            stem = start.format(split) + f"0001TP_00{i}"
+            image = photo(root / layout_[0].format(split, stem), seed=i + 10 * len(split))
+            index(root / layout_[1].format(split, stem), areas([0, 1], seed=i + len(split)))
+            name = image.stem if start else image.relative_to(root).with_suffix("").as_posix()
+            expected.setdefault(side, []).append(name)
+            whole[name] = areas([0, 1], seed=i + len(split))
+    data = opened(root, whole)
+    assert {side: data.names(side) for side in expected} == expected and "The data set's own" in data.report()
 
 
 def test_the_same_folder_gives_the_same_split_anywhere(root, tmp_path, monkeypatch):
@@ -736,6 +964,10 @@ def test_a_mask_that_changes_after_opening_is_refused_when_read(root):
         data.label("img_0")
     with pytest.raises(MasksError, match="changed its size"):
         data.label("img_1")
+    photo(root / "images" / "img_2.jpg", 30, 40)
+    for read in (data.image, lambda name: data.load([name])):
+        with pytest.raises(MasksError, match="img_2.jpg has changed its size"):
+            read("img_2")
 
 
 def test_a_palette_with_transparency_is_still_an_index(root):

@@ -2,8 +2,10 @@
 
 from helpers.classes import VOID
 from helpers.formats.folder import some
+from helpers.formats.tables import VOID_NAMES
 
 _FEW = 0.02  # the share of a class's pixels inside areas, below which the class lies along borders only
+_DARK = 16  # of 255, the grey below which all of a photo is nearly black
 _COMMON = 0.98  # the share of one class, above which the others hardly occur
 
 
@@ -20,7 +22,7 @@ def suspicions(facts, coding, counts, sides, group):
     """
     found = [
         *_borders(counts, coding.class_names), *_classes(counts, coding.class_names, sides), *_photos(facts),
-        *_twins(facts, sides, group), *_overlaps(facts),
+        *_twins(facts, sides, group), *_overlaps(facts), *_voids(counts, coding.class_names),
     ]  # fmt: skip
     return [sentence for sentence in found if sentence]
 
@@ -74,7 +76,28 @@ def _classes(counts, names, sides):
         yield "There are no test photos: too few, or all nearly the same; add photos of other places."
 
 
+def _voids(counts, names):
+    """A class that may be void, and void that may be a class: 255 where other masks have 1, say, from two tools."""
+    unlabelled = [name for name in names if name.casefold() in VOID_NAMES]
+    if unlabelled:
+        yield f"By its name, the class {some(unlabelled)} is what nobody labelled: if so, name it in void=."
+    with_void = [name for name, of_one in counts.items() if VOID in of_one]
+    beside = {label for name in with_void for label in counts[name]} - {VOID}
+    others = {label for name in counts.keys() - set(with_void) for label in counts[name]} - beside
+    if len(beside) == 1 and others:
+        yield (
+            f"{len(with_void)} masks hold void and {names[beside.pop()]!r} alone ({some(with_void)}), and void is "
+            "nowhere beside another class: is what was read as void a class there?"
+        )
+
+
 def _photos(facts):
+    dark = [name for name, fact in facts.items() if fact.photo.thumbnail.max() < _DARK]
+    if dark:
+        yield (
+            f"{len(dark)} photos are nearly black ({some(dark)}): were 10 or 12 bits saved in a file of 16? Save them "
+            "stretched over all greys."
+        )
     turned = [name for name, fact in facts.items() if fact.photo.orientation in (2, 3, 4)]
     if turned:
         yield (
@@ -95,10 +118,10 @@ def _twins(facts, sides, group):
         by_digest.setdefault(fact.photo.digest, []).append(name)
     same = [names for names in by_digest.values() if len(names) > 1]
     if same:
-        yield f"{len(same)} photos are there more than once, byte for byte: {some(map(' = '.join, same))}."
+        yield f"{len(same)} photos are there more than once, byte for byte: {some(_equal(names) for names in same)}."
         labelled = [n for n in same if len({tuple(sorted(facts[one].values.items())) for one in n}) > 1]
         if labelled:
-            yield f"The same photo has different masks: {some(map(' and '.join, labelled))}."
+            yield f"The same photo has different masks: {some(_equal(names) for names in labelled)}."
     members = {}
     for name, first in group.items():
         members.setdefault(first, []).append(name)
@@ -109,6 +132,11 @@ def _twins(facts, sides, group):
     torn = [names for names in alike if len({sides[name] for name in names}) > 1]
     if torn:
         yield f"{len(torn)} groups of nearly equal photos have some that train and some that test: {some(torn[0])}."
+
+
+def _equal(names):
+    """Some names of one photo, and how many there are."""
+    return " = ".join(names[:3]) + (f" = … ({len(names)} in all)" if len(names) > 3 else "")
 
 
 def _overlaps(facts):

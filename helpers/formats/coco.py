@@ -50,16 +50,16 @@ class Coco(Annotations):
     def _read_categories(self, file, content, categories):
         path = self.folder.path(file)
         try:
-            found = {one["id"]: one["name"] for one in content["categories"]}
-            if not all(isinstance(k, int) and isinstance(name, str) for k, name in found.items()):
+            found = [(one["id"], one["name"]) for one in content["categories"]]
+            if not all(isinstance(number, int) and isinstance(name, str) for number, name in found):
                 raise TypeError("id or name")
         except (KeyError, TypeError, ValueError) as error:
             raise MasksError(f"{path} has a category without id and name: export it again.") from error
-        for number, name in found.items():
+        for number, name in found:
             if categories.setdefault(number, name) != name:
                 raise MasksError(
-                    f"{path} calls category {number} {name!r}, and another file {categories[number]!r}: export all "
-                    "at once."
+                    f"{path} calls category {number} {name!r}, and before, it was called {categories[number]!r}: give "
+                    "each category a number of its own, and export all at once."
                 )
 
     def _read_images(self, file, content, photos, sources):
@@ -79,7 +79,13 @@ class Coco(Annotations):
                 )
                 photo = self.folder.inside(image["file_name"], file, *places)
                 if photo in sources:
-                    raise MasksError(f"{path} lists {photo} twice: remove one of the entries.")
+                    other = self.folder.path(sources[photo][0])
+                    raise MasksError(f"{path} lists {photo}, which {other} lists, too: remove one of the entries.")
+                if image["id"] in by_id:
+                    raise MasksError(
+                        f"{path} gives {by_id[image['id']]} and {photo} one id, {image['id']}: give each photo and "
+                        "its annotations an id of their own."
+                    )
                 by_id[image["id"]] = photo
                 photos[photo] = own_split(photo) or own_split(f"{stem}/x")
                 sources[photo] = (file, image.get("height"), image.get("width"))
@@ -132,11 +138,11 @@ def _has_hole(outlines):
         return False
     try:
         boxes = [(min(o[::2]), min(o[1::2]), max(o[::2]), max(o[1::2])) for o in outlines]
-    except (TypeError, ValueError):  # `_area` will say what is wrong
+        return any(
+            a is not b and a[0] <= b[0] and a[1] <= b[1] and a[2] >= b[2] and a[3] >= b[3] for a in boxes for b in boxes
+        )
+    except (TypeError, ValueError, KeyError):  # `_area` will say what is wrong
         return False
-    return any(
-        a is not b and a[0] <= b[0] and a[1] <= b[1] and a[2] >= b[2] and a[3] >= b[3] for a in boxes for b in boxes
-    )
 
 
 def _is_group(number, files):

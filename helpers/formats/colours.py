@@ -65,6 +65,8 @@ def _table(classes, colours, folder, values, example):
         if isinstance(colours, dict) and all(isinstance(key, tuple) for key in colours):
             colours = {name: colour for colour, name in colours.items()}  # {colour: name} says the same
         if not isinstance(colours, dict):
+            if not hasattr(colours, "__len__"):
+                raise MasksError(f"colours is {colours!r}; it is a dict, a list of colours, or the name of a table.")
             names = class_list(classes) if classes is not None else [f"class {i}" for i in range(len(colours))]
             if len(names) != len(colours):
                 raise MasksError(f"There are {len(names)} classes and {len(colours)} colours: give each class one.")

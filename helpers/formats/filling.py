@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from helpers.formats.folder import MasksError
 
 MOST_POINTS = 1_000_000
-MOST_STEPS = 20_000_000
+MOST_STEPS = 4_000_000  # of which each takes a hundred bytes
 
 
 def points(given, where, least=3):

@@ -1,7 +1,7 @@
 """Which format a folder is in: what is unmistakable is asked first, and what is not read here is named."""
 
 from helpers.formats import coco, kaggle, label_studio, labelme, matlab, pairing, per_class, raster, supervisely
-from helpers.formats.folder import PICTURES, MasksError
+from helpers.formats.folder import PICTURES, MasksError, some
 
 _UNREAD = {
     ".npy": "NumPy arrays", ".npz": "NumPy arrays", ".nii": "NIfTI volumes", ".dcm": "DICOM files",
@@ -11,7 +11,20 @@ _UNREAD = {
 }  # fmt: skip
 
 
+_UNREAD_PHOTOS = (".heic", ".heif", ".avif", ".jfif", ".jp2", ".cr2", ".nef", ".arw", ".dng", ".pgm", ".ppm", ".tga")
+
+
 def reader(folder, **options):
+    """The `helpers.formats.reader.Reader` of a folder; arguments as in `_reader`, which finds it."""
+    found = _reader(folder, options)
+    if left := folder.with_suffix(*_UNREAD_PHOTOS):
+        found.warnings.append(
+            f"Pictures of kinds that are not read are left out: {some(left)}. Save them as JPEG or PNG."
+        )
+    return found
+
+
+def _reader(folder, options):
     """The `helpers.formats.reader.Reader` of a folder.
 
     Args:
@@ -41,7 +54,7 @@ def reader(folder, **options):
 
 def _annotated(folder, options):
     """Yields (the name of a format, what makes its reader) for each format of annotations in the folder."""
-    contents = {file: folder.json(file) for file in folder.with_suffix(".json")}
+    contents = {file: labelme.without_photo(folder.json(file)) for file in folder.with_suffix(".json")}
     meta = [
         (f, c)
         for f, c in contents.items()
@@ -54,7 +67,7 @@ def _annotated(folder, options):
         raise MasksError(f"{folder.root} looks like a Supervisely project, and its meta.json is missing: copy it, too.")
     if files := {f: c for f, c in contents.items() if coco.is_coco(c)}:
         yield coco.Coco.format, lambda: coco.Coco.of(folder, files, **options)
-    if shapes := {f: labelme.without_photo(c) for f, c in contents.items() if isinstance(c, dict) and "shapes" in c}:
+    if shapes := {f: c for f, c in contents.items() if isinstance(c, dict) and "shapes" in c}:
         yield labelme.Labelme.format, lambda: labelme.Labelme.of(folder, shapes, **options)
     if tasks := {f: c for f, c in contents.items() if label_studio.is_label_studio(c)}:
         yield label_studio.LabelStudio.format, lambda: label_studio.LabelStudio.of(folder, tasks, **options)

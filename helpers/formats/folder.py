@@ -1,11 +1,15 @@
 """The files of a reader's folder: listed once, read with limits, and never looked for outside the folder."""
 
+import codecs
 import csv
 import functools
 import hashlib
 import io
 import json
 import os
+import re
+import stat
+import unicodedata
 from pathlib import Path, PurePosixPath
 
 MOST_FILES = 200_000
@@ -34,11 +38,20 @@ class Folder:
 
     def __init__(self, root):
         self.root = Path(os.path.expanduser(root)).absolute()
-        if self.root.is_file():
+        try:
+            kind = self.root.stat().st_mode
+        except (OSError, ValueError) as error:
+            why = (
+                ""
+                if isinstance(error, FileNotFoundError)
+                else f" that can be opened ({getattr(error, 'strerror', error)})"
+            )
+            raise MasksError(
+                f"There is no folder {self.root}{why}: check the spelling; paths start in {Path.cwd()}."
+            ) from error
+        if not stat.S_ISDIR(kind):
             cure = "unpack it" if self.root.suffix in (".zip", ".tar", ".gz", ".tgz") else "name the folder it lies in"
             raise MasksError(f"{self.root} is a file, not a folder: {cure}.")
-        if not self.root.is_dir():
-            raise MasksError(f"There is no folder {self.root}: check the spelling; paths start in {Path.cwd()}.")
         self.stats = {}
         self._list()
         self.files = sorted(self.stats)
@@ -49,17 +62,24 @@ class Folder:
         def stop(error):
             raise MasksError(f"{error.filename} cannot be read ({error.strerror}): copy it elsewhere.") from error
 
-        for place, folders, names in os.walk(self.root, onerror=stop):  # links to folders are not followed
-            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        for place, folders, names in os.walk(self.root, onerror=stop):
+            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX", "@eaDir"))]
+            if links := [name for name in folders if os.path.islink(os.path.join(place, name))]:
+                raise MasksError(
+                    f"{Path(place, links[0])} is a link to a folder, and such links are not followed: put the folder "
+                    "itself there, or remove the link."
+                )
             for name in names:
                 if name.startswith(".") or name in ("Thumbs.db", "desktop.ini"):
                     continue
                 path = Path(place, name)
                 try:
-                    stat = path.stat()
+                    found = path.stat()
                 except OSError as error:
                     raise MasksError(f"{path} leads nowhere ({error.strerror}): remove this link.") from error
-                self.stats[path.relative_to(self.root).as_posix()] = (stat.st_size, stat.st_mtime_ns)
+                if not stat.S_ISREG(found.st_mode):
+                    raise MasksError(f"{path} is a pipe or a device, and no file: remove it.")
+                self.stats[path.relative_to(self.root).as_posix()] = (found.st_size, found.st_mtime_ns)
                 if len(self.stats) > MOST_FILES:
                     raise MasksError(f"{self.root} holds more than {MOST_FILES:,} files: name the data set's folder.")
 
@@ -73,11 +93,16 @@ class Folder:
         return sorted(found, key=lambda file: (file.count("/"), file))
 
     @functools.cached_property
+    def _by_path(self):
+        """The files by their paths in composed letters."""
+        return {composed(file): file for file in self.files}
+
+    @functools.cached_property
     def by_name(self):
         """The files of each name, {name: [file, …]}, as many as there are folders that have it."""
         found = {}
         for file in self.files:
-            found.setdefault(file.rsplit("/", 1)[-1], []).append(file)
+            found.setdefault(composed(file.rsplit("/", 1)[-1]), []).append(file)
         return found
 
     @functools.cached_property
@@ -85,7 +110,7 @@ class Folder:
         """The pictures of each name without its ending: {stem: [file, …]}."""
         found = {}
         for file in self.with_suffix(*PICTURES):
-            found.setdefault(PurePosixPath(file).stem, []).append(file)
+            found.setdefault(composed(PurePosixPath(file).stem), []).append(file)
         return found
 
     def path(self, file):
@@ -103,22 +128,22 @@ class Folder:
         Raises:
             MasksError: the path leads out of the folder, no such file is there, or several have the name.
         """
-        text = str(text).replace("\\", "/")
+        text = composed(str(text).replace("\\", "/"))
         said = f"{self.path(said_by)} names the picture {text[:200]!r}"
         steps = PurePosixPath(text).parts
         drive = len(text) > 1 and text[1] == ":"
         if not steps or "\0" in text:
             raise MasksError(f"{said}, which is no file name: correct that entry.")
         for base in bases:
-            whole = os.path.normpath(os.path.join(base, text)).replace("\\", "/")
-            if not (drive or text.startswith("/") or whole.startswith("..")) and whole in self.stats:
-                return whole
+            whole = composed(os.path.normpath(os.path.join(base, text)).replace("\\", "/"))
+            if not (drive or text.startswith("/") or whole.startswith("..")) and whole in self._by_path:
+                return self._by_path[whole]
         if drive or text.startswith("/") or ".." in steps:
             raise MasksError(
                 f"{said}, which leads out of {self.root}: put the picture inside, and its bare name there."
             )
         same = self.by_name.get(steps[-1], [])
-        same = [file for file in same if f"/{file}".endswith(f"/{text}")] or same
+        same = [file for file in same if f"/{composed(file)}".endswith(f"/{text}")] or same
         if len(same) == 1:
             return same[0]
         if same:
@@ -138,10 +163,10 @@ class Folder:
             raise MasksError(f"{path} cannot be read ({error.strerror}): copy it again.") from error
 
     def text(self, file):
-        """The content of a text file in UTF-8, with or without its mark, or else in Latin-1."""
+        """The content of a text file in UTF-8, with or without its mark, in UTF-16 with it, or else in Latin-1."""
         data = self.bytes(file)
         try:
-            return data.decode("utf-8-sig")
+            return data.decode("utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
         except UnicodeDecodeError:
             return data.decode("latin-1")
 
@@ -173,7 +198,19 @@ class Folder:
 
 def own_split(file):
     """The split that a file's folders name: "train", "validation", "test", or None."""
-    return next((_SPLITS[p.lower()] for p in reversed(PurePosixPath(file).parts[:-1]) if p.lower() in _SPLITS), None)
+    named = (split_word(part) for part in reversed(PurePosixPath(file).parts[:-1]))
+    return next((_SPLITS[word] for word in named if word), None)
+
+
+def split_word(name):
+    """The word by which a folder's name says a split, such as "val" in ``val_images`` and ``val2017``, or None."""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS]
+    return words[0] if len(words) == 1 else None
+
+
+def composed(text):
+    """The text with each letter and its accent as one sign, since macOS writes names with two."""
+    return unicodedata.normalize("NFC", text)
 
 
 def some(items, most=3):

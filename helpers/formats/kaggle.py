@@ -6,7 +6,7 @@ Lengths count down the columns, from 1. A photo whose lines are all empty is bac
 from pathlib import PurePosixPath
 
 from helpers.formats import pairing, runs
-from helpers.formats.folder import PICTURES, MasksError
+from helpers.formats.folder import PICTURES, MasksError, composed
 from helpers.formats.reader import Annotations
 
 _RUNS = ("encodedpixels", "rle", "rle_mask", "encoded_pixels", "segmentation", "rle_encoding", "annotation")
@@ -41,9 +41,10 @@ class Kaggle(Annotations):
         """
         reader = cls(folder, **options)
         rows = folder.rows(file)
-        if not rows:
+        names = columns(rows[0]) if rows else None
+        if names is None:
             raise MasksError(f"{folder.path(file)} has a header and no line: export it again.")
-        reader.file, names = file, columns(rows[0])
+        reader.file = file
         sources, joined = {}, names[1] is None and names[0].lower() in ("imageid_classid", "image_label")
         for number, row in enumerate(rows, 2):
             photo, kind, text = row[names[0]], row[names[1]] if names[1] else "class 1", row[names[2]]
@@ -64,7 +65,7 @@ class Kaggle(Annotations):
     def _photo(self, text, where):
         if "." in text and PurePosixPath(text).suffix.lower() in PICTURES:
             return self.folder.inside(text, self.file, "", "images", "train")
-        files = self.folder.pictures_by_stem.get(text, [])
+        files = self.folder.pictures_by_stem.get(composed(text), [])
         if len(files) != 1:
             raise MasksError(
                 f"{where} names {text!r}, and {len(files)} photos have that name: copy or rename the photo."

@@ -10,10 +10,11 @@ from pathlib import PurePosixPath
 from urllib.parse import parse_qs, unquote, urlparse
 
 from helpers.formats import filling, pairing, runs
-from helpers.formats.folder import PICTURES, MasksError
+from helpers.formats.folder import PICTURES, MasksError, composed
 from helpers.formats.reader import Annotations
 
 _KINDS = ("brushlabels", "polygonlabels", "rectanglelabels")
+_UNLABELLED = ("brush", "polygon", "rectangle", "ellipse", "keypoint", "bitmask", "vector")  # areas without a label
 
 
 def is_label_studio(content):
@@ -84,6 +85,11 @@ class LabelStudio(Annotations):
         for one in results:
             said = (one.get("original_height"), one.get("original_width"))
             self.check_size(name, said, shape, where)
+            if one.get("image_rotation"):
+                raise MasksError(
+                    f"{where} was drawn on a photo that was turned in Label Studio: turn it back there, or turn the "
+                    "photo itself, and annotate it anew."
+                )
             canvas.paint(_area(one, shape, where), self.number(_labels(one, where)[0]))
         return canvas.mask()
 
@@ -92,7 +98,7 @@ def _name(text):
     """The file's name in an address such as /data/upload/3/1b2c3d4e-cat.jpg or /data/local-files/?d=photos/cat.jpg."""
     address = urlparse(text)
     path = parse_qs(address.query).get("d", [address.path])[0]
-    return unquote(path).replace("\\", "/").rsplit("/", 1)[-1]
+    return composed(unquote(path).replace("\\", "/").rsplit("/", 1)[-1])
 
 
 def _results(task, where):
@@ -105,7 +111,7 @@ def _results(task, where):
     results = done[0].get("result") or []
     if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
         raise MasksError(f"{where} has no list of results: export the project again.")
-    return [one for one in results if str(one.get("type", "")).endswith("labels")]
+    return [one for one in results if str(one.get("type", "")).endswith("labels") or one.get("type") in _UNLABELLED]
 
 
 def _labels(one, where):

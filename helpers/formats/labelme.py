@@ -14,11 +14,18 @@ from helpers.formats import filling, pairing, pictures, tables
 from helpers.formats.folder import PICTURES, MasksError
 from helpers.formats.reader import Annotations
 
+_POINTS = {  # the least and the most that a kind of shape has
+    "polygon": (3, math.inf), "oriented_rectangle": (4, 4), "rectangle": (2, 2), "circle": (2, 2), "line": (2, 2),
+    "linestrip": (2, math.inf), "point": (1, 1),
+}  # fmt: skip
 _LINE, _POINT = 10, 5  # pixels: a line's width, and a point's radius
+_WIDEST = 100_000  # pixels: the largest radius of a circle, since Pillow takes very long for one of a million
 
 
 def without_photo(content):
-    """The content of a JSON file without labelme's own copy of the photo, which may be large."""
+    """The content of a JSON file without labelme's own copy of the photo: all files together may not fit in memory."""
+    if not isinstance(content, dict):
+        return content
     return {key: value for key, value in content.items() if key != "imageData"}
 
 
@@ -52,7 +59,7 @@ class Labelme(Annotations):
         reader.pairs = pairing.matched(folder, photos, used, what="JSON file")
         reader.split = pairing.splits(reader.pairs)
         found = sorted({reader._class_of(file, shape) for file in files for shape in reader._shapes(file)})
-        listed, file = tables.names_by_number(folder)
+        listed, file = tables.names_by_number(folder) if reader.classes is None else (None, None)
         reader.number_classes(reader._in_order(found, listed, file), folder.path(next(iter(files))))
         reader.why.append(
             f"{len(files)} JSON files have shapes and an imagePath. A pixel that an outline touches is in it."
@@ -61,7 +68,7 @@ class Labelme(Annotations):
 
     def _in_order(self, found, listed, file):
         """The classes in the order of the folder's list, if there is one; it must have them all."""
-        if listed is None or self.classes is not None:
+        if listed is None:
             return found
         if missing := [name for name in found if name not in listed.values() and name not in tables.VOID_NAMES]:
             raise MasksError(
@@ -102,24 +109,35 @@ class Labelme(Annotations):
 def drawn(shape, size, where):
     """The pixels of one of labelme's shapes other than a mask: bool (row, col) of `size`."""
     kind = str(shape.get("shape_type") or "polygon")
-    least = {"polygon": 3, "rectangle": 2, "circle": 2, "line": 2, "linestrip": 2, "point": 1}.get(kind)
-    least = 4 if kind == "oriented_rectangle" else least
-    if least is None:
+    if kind not in _POINTS:
         raise MasksError(f"{where} is of the kind {kind!r}, which is not read here: draw it as a polygon in labelme.")
+    least, most = _POINTS[kind]
     points = filling.points(shape.get("points") or [], where, least)
+    if len(points) > most and not (kind == "rectangle" and _is_upright(points)):
+        raise MasksError(
+            f"{where} is a {kind} of {len(points)} points, and it must have {most}: draw it anew in labelme."
+        )
     if kind in ("polygon", "oriented_rectangle"):
         return filling.with_border(points, size)
     area = Image.new("1", size[::-1])
     draw = ImageDraw.Draw(area)
-    (x, y), (x1, y1) = points[0], points[min(1, len(points) - 1)]
+    (x, y), (x1, y1) = points[0], points[len(points) // 2]  # of four corners, the opposite one
     if kind == "rectangle":
         draw.rectangle([min(x, x1), min(y, y1), max(x, x1), max(y, y1)], fill=1, outline=1)
     elif kind in ("line", "linestrip"):
         draw.line(points, fill=1, width=_LINE)
     else:
         radius = _POINT if kind == "point" else math.hypot(x1 - x, y1 - y)
+        if radius > _WIDEST:
+            raise MasksError(f"{where} is a circle that is wider than any picture: correct or remove that shape.")
         draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=1, outline=1)
     return np.array(area)
+
+
+def _is_upright(points):
+    """Whether points are the four corners of a rectangle, one after another, as X-AnyLabeling writes them."""
+    sides = [(a[0] == b[0], a[1] == b[1]) for a, b in zip(points, points[1:] + points[:1], strict=True)]
+    return len(points) == 4 and sides[:2] == sides[2:] and sorted(sides[:2]) == [(False, True), (True, False)]
 
 
 def _small_mask(shape, where):

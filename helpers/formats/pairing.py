@@ -9,7 +9,7 @@ import re
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from helpers.formats.folder import MasksError, own_split, some
+from helpers.formats.folder import MasksError, composed, own_split, some, split_word
 
 PHOTO_WORDS = {
     "images", "image", "imgs", "img", "photos", "photo", "pictures", "jpegimages", "leftimg8bit", "input", "inputs",
@@ -29,7 +29,7 @@ IGNORED_WORDS = {
 }  # fmt: skip
 _MASK_NAME = re.compile(
     r"[-_. ](mask|masks|label|labels|seg|segm|segmentation|gt|groundtruth|annotation|trimap"
-    r"|gt(?:fine|coarse)_(?:labelids|labeltrainids|color|instanceids))$",
+    r"|labelids|labeltrainids|gt(?:fine|coarse)_(?:labelids|labeltrainids|color|instanceids))$",
     re.I,
 )
 _CAMVID_NAME = re.compile(r"(?<=\d)_[LP]$")
@@ -70,13 +70,19 @@ def role(file):
         stem, kind = stem[found.end() :], "mask"
     elif kind != "mask" and (found := _PHOTO_NAME.search(stem)):
         stem, kind = stem[: found.start()], "photo"
-    kept = [part for part in path.parts[:-1] if not folder_role(part.lower())]
-    return Role(kind, "/".join([*kept, stem]))
+    return Role(kind, key_of(path, stem))
+
+
+def key_of(path, stem):
+    """What a file has in common with its partner: its folders, or the split in one that names a role, and a stem."""
+    kept = [split_word(part) if folder_role(part.lower()) else part for part in path.parts[:-1]]
+    return composed("/".join([*filter(None, kept), stem]))
 
 
 @functools.lru_cache(1 << 12)
 def folder_role(name):
     """What the name of a folder says: "mask", "photo" or None; ``train_masks`` says as much as ``masks``."""
+    name = re.sub(r"[- ]", "_", name)
     if name in MASK_WORDS | PHOTO_WORDS:
         return "mask" if name in MASK_WORDS else "photo"
     words = {word for word in re.split(r"[^a-z0-9]+", name) if len(word) > 3}
@@ -92,8 +98,12 @@ def photos_and_masks(folder, files):
         MasksError: it cannot be told, or two photos or two masks have one key.
     """
     sides, open_ones = {"photo": {}, "mask": {}}, []
+    whole = {file: key_of(path := PurePosixPath(file), path.stem) for file in files}
+    masks = {whole[file] for file in files if role(file).role == "mask"}
+    same = masks & {whole[file] for file in files if role(file).role != "mask"}
     for file in files:
         kind, key = role(file)
+        key = whole[file] if whole[file] in same else key  # in images/a_seg.png and masks/a_seg.png, seg says nothing
         if kind in sides:
             _put(folder, sides[kind], key, file, kind)
         elif kind is None:
@@ -147,6 +157,11 @@ def matched(folder, photos, sources, what="mask", strict=True):
         raise MasksError(
             f"{folder.path(unread[0])} is a photo of a kind that is not read here: save the photos as JPEG."
         )
+    called = [file for file in photos.values() if _MASK_NAME.search(PurePosixPath(file).stem)] if not sources else []
+    if called:
+        raise MasksError(
+            f"{folder.path(called[0])} is called a mask and lies among the photos: put the masks into a folder masks/."
+        )
     if not photos or not sources:
         have, lack = ("photos", f"{what}s") if photos else (f"{what}s", "photos")
         raise MasksError(f"{folder.root} holds {have} and no {lack}: copy the {lack} into it, under the same names.")
@@ -154,11 +169,21 @@ def matched(folder, photos, sources, what="mask", strict=True):
     left = {key: photo for key, photo in photos.items() if key not in pairs}
     lone = {key: source for key, source in sources.items() if key not in pairs}
     by_stem = [_unique_stems(left), _unique_stems(lone)]
+    places = [{key.rpartition("/")[0] for key in side} - {""} for side in (photos, sources)]
     for stem in by_stem[0].keys() & by_stem[1].keys():  # images/train/a.jpg and masks/a.png
-        pairs[by_stem[0][stem]] = Pair(left.pop(by_stem[0][stem]), lone.pop(by_stem[1][stem]))
+        one, other = by_stem[0][stem], by_stem[1][stem]
+        if one.rpartition("/")[0] in places[1] or other.rpartition("/")[0] in places[0] or _apart(one, other):
+            continue  # the partner belongs into a folder that both sides have, and is missing there
+        pairs[one] = Pair(left.pop(one), lone.pop(other))
     if lone or (left and strict):
         raise _unpaired(folder, left, lone, what)
     return named(pairs)
+
+
+def _apart(one, other):
+    """Whether the folders of two keys name two splits."""
+    splits_ = own_split(one), own_split(other)
+    return None not in splits_ and splits_[0] != splits_[1]
 
 
 def named(pairs):

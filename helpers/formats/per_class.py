@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from helpers.formats import pairing, pictures
-from helpers.formats.folder import MasksError
+from helpers.formats.folder import MasksError, some
 from helpers.formats.reader import Annotations
 
 _LOSSY = (".jpg", ".jpeg")
@@ -41,8 +41,7 @@ def found_in(files):
 def _whole_key(file):
     """The key of a mask with the last part of its name, which `pairing.role` may have taken for a word."""
     path = PurePosixPath(file)
-    kept = [part for part in path.parts[:-1] if not pairing.folder_role(part.lower())]
-    return "/".join([*kept, path.stem])
+    return pairing.key_of(path, path.stem)
 
 
 def _split(key, photos):
@@ -75,7 +74,11 @@ class PerClass(Annotations):
         photos = {file: file for file in files if file not in used and pairing.role(file).role != "ignored"}
         reader.pairs = pairing.matched(folder, photos, sets)
         reader.split = pairing.splits(reader.pairs)
-        reader.number_classes(sorted({kind for one in sets.values() for kind in one}), folder.root)
+        kinds = sorted({kind for one in sets.values() for kind in one})
+        reader.number_classes(kinds, folder.root)
+        for kind in kinds:
+            if without := [name for name, pair in reader.pairs.items() if kind not in pair.source]:
+                reader.warnings.append(f"{len(without)} photos have no mask file for {kind!r}: {some(without)}.")
         reader.why.append(f"{len(used)} masks have a photo's name and a class's. Classes are in the alphabet's order.")
         return reader
 

@@ -18,9 +18,12 @@ from helpers.formats.folder import MasksError
 
 MOST_PIXELS = 80_000_000  # of one picture: 240 MB as RGB
 MOST_BYTES = 512 << 20
-TRANSPARENT = -1  # the number that stands for a pixel without opacity
+TRANSPARENT = -(1 << 31)  # the number that stands for a pixel without opacity
 _LOCK = threading.Lock()
 _ORIENTATION = 0x0112
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
+_LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")
+_FORMATS = (*_LOSSY, "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP")  # an EPS file, say, would start another program
 _TURNED = (5, 6, 7, 8)  # the EXIF orientations that exchange rows and columns
 
 
@@ -60,6 +63,8 @@ def opened(path, data=None):
             warnings.simplefilter("ignore")
             picture = Image.open(path if data is None else io.BytesIO(data))
         with picture:
+            if picture.format not in _FORMATS:
+                raise MasksError(f"{path} is a picture in {picture.format}, which is not read here: save it as PNG.")
             if picture.width * picture.height > MOST_PIXELS:
                 raise _too_large(path, f"{picture.width}x{picture.height}")
             yield picture
@@ -82,19 +87,23 @@ def _too_large(path, size):
 def photo(path):
     """The photo, turned as its EXIF orientation says: uint8 (row, col, RGB). Greys of 16 bits are reduced to 8."""
     with opened(path) as picture:
-        return _rgb(picture)
+        return _rgb(path, picture)
 
 
 def facts(path):
     """Says what is known of a photo, without decoding a JPEG in full: a `Photo`."""
     data = _read(path)
     with opened(path, data) as picture:
+        if picture.format != "MPO":  # whose other pictures are previews
+            _refuse_pages(path, picture)
         orientation = int(picture.getexif().get(_ORIENTATION, 1) or 1)
         rows, cols = upright(picture.height, picture.width, orientation)
         picture.draft("RGB", (64, 64))  # a JPEG is decoded at an eighth of its size
-        if picture.mode.startswith("I;") or picture.mode in ("I", "F"):
-            picture = Image.fromarray(_rgb(picture))
-        turned = ImageOps.exif_transpose(picture).convert("L")
+        format_, wide = picture.format, picture.mode.startswith("I") or picture.mode == "F"
+        turned = Image.fromarray(_rgb(path, picture)) if wide else ImageOps.exif_transpose(picture)
+        if format_ == "TIFF":  # which Pillow turns itself, sooner or later by its version
+            rows, cols = turned.height, turned.width
+        turned = turned.convert("L")
         thumbnail = np.asarray(turned.resize((16, 16), Image.Resampling.BOX))
     return Photo(rows, cols, orientation, hashlib.blake2b(data, digest_size=12).hexdigest(), thumbnail)
 
@@ -113,35 +122,37 @@ def mask(path):
     data = _read(path)
     with opened(path, data) as picture:
         _refuse_lossy(path, picture, data)
-        if getattr(picture, "n_frames", 1) > 1:
-            raise MasksError(
-                f"{path} has {picture.n_frames} pages, and a mask has one: save each as a file of its own."
-            )
+        _refuse_pages(path, picture)
         if int(picture.getexif().get(_ORIENTATION, 1) or 1) != 1:
             raise MasksError(
                 f"{path} is a mask with an EXIF orientation: save it again without, turned as it should be."
             )
         depth, colour_type = (data[24], data[25]) if picture.format == "PNG" else (8, None)
+        if picture.format == "TIFF" and picture.mode == "L":
+            depth, colour_type = picture.tag_v2.get(258, (8,))[0], 0
         if depth == 16 and colour_type != 0:
             raise MasksError(f"{path} has colours of 16 bits, of which only 8 can be read: save it as an 8-bit PNG.")
         palette = (picture.getpalette("RGB") or []) if picture.mode == "P" else []
         kind, raw = _numbers(path, picture)
-        if picture.format == "PNG" and colour_type == 0 and depth in (2, 4):
-            raw = raw // np.uint8({2: 85, 4: 17}[depth])  # Pillow has spread them over 0-255
         if picture.format == "TIFF" and picture.tag_v2.get(262) == 0 and raw.dtype == np.uint8:
             raw = (1 if picture.mode == "1" else 255) - raw  # in the file, 0 is white; Pillow has turned it round
+        if colour_type == 0 and depth in (2, 4):
+            raw = raw // np.uint8({2: 85, 4: 17}[depth])  # Pillow has spread them over 0-255
         return Mask(raw, kind, picture.mode, palette)
 
 
 def _refuse_lossy(path, picture, data):
-    lossy = picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF") or (
-        picture.format == "WEBP" and b"VP8L" not in data[:4096]
-    )
-    if lossy:
+    lossy = picture.format in _LOSSY or (picture.format == "WEBP" and b"VP8L" not in data[:4096])
+    if lossy or (picture.format == "TIFF" and picture.info.get("compression") in _LOSSY_TIFF):
         raise MasksError(
             f"{path} is a mask in {picture.format}, a lossy format, which has changed numbers along every border: "
             "export the masks as PNG from the tool they were drawn with."
         )
+
+
+def _refuse_pages(path, picture):
+    if (pages := getattr(picture, "n_frames", 1)) > 1:
+        raise MasksError(f"{path} has {pages} pages, and it must be one: save each as a file of its own.")
 
 
 def _numbers(path, picture):
@@ -160,8 +171,11 @@ def _numbers(path, picture):
         bands = np.asarray(picture)
         return "index", _with_alpha(path, bands[..., 0].astype(np.int32), bands[..., 1])
     if mode in ("RGB", "RGBA"):
-        bands = np.asarray(picture).astype(np.int32)
-        raw = bands[..., 0] << 16 | bands[..., 1] << 8 | bands[..., 2]
+        bands = np.asarray(picture)
+        raw = bands[..., 0].astype(np.int32)
+        for band in (1, 2):  # in place, since a picture may have 80 million pixels
+            raw <<= 8
+            raw |= bands[..., band]
         return "colour", raw if mode == "RGB" else _with_alpha(path, raw, bands[..., 3])
     raise MasksError(f"{path} is a mask in the colours of {mode}, which stand for no class: save it as PNG.")
 
@@ -183,12 +197,12 @@ def _read(path):
         raise MasksError(f"{path} cannot be read ({error.strerror}): copy it again.") from error
 
 
-def _rgb(picture):
+def _rgb(path, picture):
     """Any kind of photo as uint8 (row, col, RGB), upright, what is transparent on white."""
     picture.load()
     turned = ImageOps.exif_transpose(picture)
     if turned.mode == "F":
-        raise ValueError("numbers in place of colours")
+        raise MasksError(f"{path} holds numbers in place of colours, whose black and white are open: save it as PNG.")
     if turned.mode.startswith("I"):  # grey of 16 bits, in some files held in 32
         turned = Image.fromarray(np.clip(np.asarray(turned) // 257, 0, 255).astype(np.uint8))
     if turned.mode in ("LA", "PA", "RGBA") or "transparency" in turned.info:

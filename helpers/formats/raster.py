@@ -11,7 +11,7 @@ import numpy as np
 
 from helpers.classes import VOID
 from helpers.formats import coding, colours, pairing, pictures, tables
-from helpers.formats.folder import PICTURES, MasksError, some
+from helpers.formats.folder import PICTURES, MasksError, composed, some
 from helpers.formats.reader import Reader
 
 _CITYSCAPES = re.compile(r"_gt(?:Fine|Coarse)_(labelIds|labelTrainIds|instanceIds|color)\.png$")
@@ -40,12 +40,15 @@ class Raster(Reader):
         reader.pairs = pairing.matched(folder, photos, masks, strict=not listed)
         paired = {pair.photo for pair in reader.pairs.values()}
         left = [photo for photo in photos.values() if photo not in paired]
-        if lacking := [photo for photo in left if PurePosixPath(photo).stem in listed]:
+        if lacking := [photo for photo in left if _entry(listed, photo)]:
             raise MasksError(
                 f"ImageSets/ lists {some(lacking)}, and there is no mask for them in {folder.root}: add the masks, or "
                 "correct the lists."
             )
-        reader.split = {name: listed[name] for name in reader.pairs if listed.get(name)}
+        entries = {name: _entry(listed, pair.photo) for name, pair in reader.pairs.items()}
+        reader.split = {name: listed[entry] for name, entry in entries.items() if entry and listed[entry]}
+        if gone := sorted(listed.keys() - entries.values()):
+            reader.warnings.append(f"ImageSets/ lists {len(gone)} photos that are not there: {some(gone)}.")
         if left:
             reader.why.append(
                 f"{len(left)} photos without masks are left out, since ImageSets/ lists those that have one."
@@ -61,7 +64,11 @@ class Raster(Reader):
         """The numbers or colours in the mask of a photo; see `Reader.read`."""
         mask = pictures.mask(self.path(name))
         if mask.palette and self._by_colour:
-            raw = np.zeros(256, np.int32)
+            raw, last = np.zeros(256, np.int32), int(mask.raw.max())
+            if last >= len(mask.palette) // 3:
+                raise MasksError(
+                    f"{self.path(name)} has the number {last}, and its palette no such colour: export it anew."
+                )
             for index in range(len(mask.palette) // 3):
                 raw[index] = pictures.packed(pictures.colour_of(mask.palette, index))
             return mask._replace(raw=raw[mask.raw], kind="colour", palette=[])
@@ -100,7 +107,8 @@ class Raster(Reader):
             )
         self._name("index")
         self._check_palettes(facts)
-        palettes = [fact.palette for fact in facts.values() if fact.palette]
+        palettes = [fact.palette for fact in facts.values()]
+        palettes = palettes if all(palettes) else []  # beside palette pictures, numbers without one may be greys
         return self.of_indices(counts, palettes, path)
 
     def _name(self, kind):
@@ -195,6 +203,13 @@ class Ade(Raster):
     def of_indices(self, counts, palettes, path):
         """The classes that occur, in the order of their numbers; 0 is void. There are 3,000, and a label has 8 bits."""
         self.why.append("The class is R / 10 x 256 + G; 0, which nobody labelled, is void.")
+        if isinstance(self.classes, dict):  # of 3,000 classes, a learner names some
+            left = dict.fromkeys(counts.keys() - self.classes.keys(), VOID)
+            named = {value: pixels for value, pixels in counts.items() if value not in left}
+            made = super().of_indices(named, palettes, path)
+            made.labels |= left
+            made.why.append(f"{len(left)} numbers that classes does not name are void.")
+            return made
         if self.classes is not None or self.void is not None:
             return super().of_indices(counts, palettes, path)
         used = sorted(value for value in counts if value)
@@ -211,7 +226,8 @@ def reader(folder, files, **options):
     names = [file.rsplit("/", 1)[-1] for file in files]
     if any(_CITYSCAPES.search(name) for name in names):
         return Cityscapes.of(folder, **options)
-    if options.get("colours") == "ade20k" or any(_ADE_FULL.match(name) for name in names):
+    table = options.get("colours")
+    if (isinstance(table, str) and table == "ade20k") or any(_ADE_FULL.match(name) for name in names):
         return Ade.of(folder, **options | {"colours": None})
     found = Raster.of(folder, **options)
     if all(_ADE_SCENES.match(name) for name in found.pairs) and options.get("void") is None:
@@ -223,13 +239,19 @@ def reader(folder, files, **options):
 
 
 def _voc_lists(folder):
-    """The split of VOC's ImageSets/Segmentation/*.txt: {name: split}, or {}."""
+    """The split of VOC's ImageSets/Segmentation/*.txt: {name, in CVAT's with its folders: split}, or {}."""
     split = {}
     for file in folder.with_suffix(".txt"):
         parts = file.split("/")
         if len(parts) < 3 or parts[-3].lower() != "imagesets" or parts[-2].lower() != "segmentation":
             continue
         kind = {"train": "train", "val": "validation", "test": "test"}.get(parts[-1][:-4].lower(), "")
-        for name in folder.text(file).split():
-            split[name] = kind or split.get(name, "")
+        for name in filter(None, map(str.strip, folder.text(file).splitlines())):
+            split[composed(name)] = kind or split.get(composed(name), "")
     return split
+
+
+def _entry(listed, photo):
+    """The entry of a list that names a photo, with all of its folders, or some, or none; or None."""
+    parts = PurePosixPath(composed(photo)).with_suffix("").parts
+    return next((name for i in range(len(parts)) if (name := "/".join(parts[i:])) in listed), None)

@@ -7,7 +7,7 @@ Fauqueur, Cipolla, "Semantic object classes in video" (CamVid, 2009), and Cordts
 
 import re
 
-from helpers.formats.folder import MasksError
+from helpers.formats.folder import MasksError, some
 
 VOC_NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -77,21 +77,28 @@ def well_known(name):
 
 
 def colour_table(folder):
-    """The table of colours that lies in a folder: ({class: colour}, the file), or (None, None).
+    """The tables of colours that lie in a folder, as one: ({class: colour}, the files), or (None, None).
 
     It reads CVAT's and datumaro's labelmap.txt (``name:R,G,B:parts:actions``), class_dict.csv (``name,r,g,b``), and
     CamVid's label_colors.txt (``R G B name``).
 
     Raises:
-        MasksError: a table is damaged, lacks colours, or has one colour twice.
+        MasksError: a table is damaged, lacks colours, or has one colour twice, or two tables differ about a class.
     """
-    for file in folder.named("labelmap.txt", "class_dict.csv", "label_colors.txt"):
+    files, whole = folder.named("labelmap.txt", "class_dict.csv", "label_colors.txt"), {}
+    for file in files:
         name = file.rsplit("/", 1)[-1].lower()
         read = {"labelmap.txt": _labelmap, "class_dict.csv": _class_dict, "label_colors.txt": _label_colors}[name]
         table = read(folder, file)
         check_table(table, folder.path(file))
-        return table, file
-    return None, None
+        for name, colour in table.items():
+            alike = [other for other in whole if whole[other] == colour and other != name]
+            if alike or whole.setdefault(name, colour) != colour:
+                raise MasksError(
+                    f"{folder.path(file)} gives {name!r} the colour {colour}, and {files[0]} does not: keep one table, "
+                    "or pass colours=, which comes first."
+                )
+    return (whole, some(files)) if files else (None, None)
 
 
 def check_table(table, where):
@@ -162,27 +169,42 @@ def names_by_number(folder):
 
     It reads Roboflow's _classes.csv (``Pixel Value, Class``), ADE20K's objectInfo150.txt, and a list of one name a line
     in class_names.txt, classes.txt or labels.txt, whose first name is number 0; labelme's ``__ignore__`` has none.
+
+    Raises:
+        MasksError: a list is damaged or has numbers of its own, or two lists differ.
     """
-    lists = [(_roboflow(folder, file), file) for file in folder.named("_classes.csv")]
-    for names, file in lists:
-        if names != lists[0][0]:
-            raise MasksError(
-                f"{folder.path(file)} numbers classes otherwise than {lists[0][1]}: export all splits at once."
-            )
-    if lists:
-        return lists[0]
+    if lists := [(_roboflow(folder, file), file) for file in folder.named("_classes.csv")]:
+        return _agreed(folder, lists, "export all splits at once")
     for file in folder.named("objectinfo150.txt"):
         lines = [line.split("\t") for line in folder.text(file).splitlines()[1:] if line.strip()]
         try:
             return {0: "other", **{int(line[0]): line[-1].split(",")[0].strip() for line in lines}}, file
         except ValueError as error:
             raise MasksError(f"{folder.path(file)} is not ADE20K's list of classes: get it again.") from error
-    for file in folder.named(*_CLASS_LISTS):
-        names = [line.strip() for line in folder.text(file).splitlines() if line.strip()]
-        names = [name for name in names if name != "__ignore__"]
-        check_names(names, folder.path(file))
-        return dict(enumerate(names)), file
+    if lists := [(dict(enumerate(_list(folder, file))), file) for file in folder.named(*_CLASS_LISTS)]:
+        return _agreed(folder, lists, "keep the list that is right, or pass classes=")
     return None, None
+
+
+def _agreed(folder, lists, cure):
+    """The first of several lists of names, unless another differs."""
+    for names, file in lists:
+        if names != lists[0][0]:
+            raise MasksError(f"{folder.path(file)} numbers classes otherwise than {lists[0][1]}: {cure}.")
+    return lists[0]
+
+
+def _list(folder, file):
+    """The names in a file that has one in each line."""
+    names = [line.strip() for line in folder.text(file).splitlines() if line.strip()]
+    if len(names) > 1 and all(re.match(r"\d+[\s:;,.=]+\S", name) for name in names[1:]):
+        raise MasksError(
+            f"{folder.path(file)} has numbers before its names ({names[1]!r}), and in such a list a name's line is its "
+            'number: leave them out, or pass classes={0: "background", …}.'
+        )
+    names = [name for name in names if name != "__ignore__"]
+    check_names(names, folder.path(file))
+    return names
 
 
 def _roboflow(folder, file):
@@ -193,16 +215,12 @@ def _roboflow(folder, file):
 
 
 def check_names(names, where):
-    """Refuses a list of class names that is empty, too long, or has a name twice, be it in another case."""
-    if not names or len(names) > 255 or not all(isinstance(name, str) and name for name in names):
+    """Refuses a list of class names that is empty, too long, or has a name twice, be it in another case or spaced."""
+    if not names or len(names) > 255 or not all(isinstance(name, str) and name.strip() for name in names):
         raise MasksError(f"{where} has {len(names)} class names; it must have 1 to 255, and each must be a text.")
     seen = {}
     for name in names:
-        if name.casefold() in seen:
-            twice = (
-                "twice"
-                if seen[name.casefold()] == name
-                else f"and {seen[name.casefold()]!r}, which differ only in case"
-            )
+        if other := seen.get(key := name.strip().casefold()):
+            twice = "twice" if other == name else f"and {other!r}, which differ only in case or spaces"
             raise MasksError(f"{where} has {name!r} {twice}: rename one.")
-        seen[name.casefold()] = name
+        seen[key] = name

@@ -1,6 +1,7 @@
 """Predictions for other tools: an index PNG with a palette, an overlay to look at, and labelme's JSON to correct.
 
-What is written is read back by `helpers.masks.open` without a changed pixel, from the PNG and from the JSON.
+What is written is read back by `helpers.masks.open` without a changed pixel, from the PNG and from the JSON. From JSON,
+background is class 0 if none of the classes is background, and the others come after it.
 """
 
 import json

@@ -82,13 +82,18 @@ def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01), class_names=CLASS_
     palette = style.palette(class_names)
     counts = np.bincount(np.concatenate([np.asarray(mask).ravel() for mask in masks]), minlength=256)
     order = np.argsort(-counts[: len(class_names)], kind="stable")
-    handles = [Patch(color=palette[c] / 255, label=class_names[c]) for c in order[:most] if counts[c]]
+    shown = [c for c in order[:most] if counts[c]]
+    names, handles = [class_names[c] for c in shown], [Patch(color=palette[c] / 255) for c in shown]
     if counts[VOID]:
-        handles.append(Patch(color=np.array(VOID_COLOUR) / 255, label="void (unlabelled)"))
-    return figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=at, ncols=columns, frameon=False, fontsize=9,
-        handlelength=1.2, columnspacing=1.2,
+        names.append("void (unlabelled)")
+        handles.append(Patch(color=np.array(VOID_COLOUR) / 255))
+    drawn = figure.legend(
+        handles, ["class"] * len(handles), loc="upper center", bbox_to_anchor=at, ncols=columns, frameon=False,
+        fontsize=9, handlelength=1.2, columnspacing=1.2,
     )  # fmt: skip
+    for text, name in zip(drawn.get_texts(), names, strict=True):  # set here, a name may hold $ or begin with _
+        text.set(text=name, parse_math=False)
+    return drawn
 
 
 def rows(columns, titles, notes=None, width=2.2, class_names=CLASS_NAMES):
@@ -138,7 +143,7 @@ def bars(values, title, unit="%", log=False, against=None, class_names=CLASS_NAM
     )  # fmt: skip
     axis = axes[0, 0]
     axis.barh(range(len(order)), values[order], color=palette[order] / 255, edgecolor="0.4", linewidth=0.5)
-    axis.set_yticks(range(len(order)), [class_names[c] for c in order], fontsize=9)
+    axis.set_yticks(range(len(order)), [class_names[c] for c in order], fontsize=9, parse_math=False)
     axis.set(ylim=(-0.6, len(order) - 0.4), xscale="log" if log else "linear", xlabel=unit)
     axis.set_title(title, loc="left", fontsize=11)
     if against is not None:

@@ -36,7 +36,7 @@ def row(panels, class_names=(), across=None, height=2.3):
         draw.plain(axis).imshow(panel, interpolation="nearest")
         axis.axis("on")
         axis.spines[:].set(visible=True, color="0.6", linewidth=0.6)  # a photo may be white where it ends
-        axis.set_title(title, fontsize=10)
+        axis.set_title(title, fontsize=10, parse_math=False)
     if masks:
         draw.legend(figure, masks, class_names=class_names)
     return figure

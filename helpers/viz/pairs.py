@@ -32,7 +32,7 @@ def figure(data, count=6, across=3):
         every = max(1, max(label.shape) // SIDE)
         labels.append(label[::every, ::every])
         axis.imshow(outlined(image[::every, ::every], labels[-1], data.class_names), interpolation="nearest")
-        axis.set_title(name, fontsize=9)
+        axis.set_title(name, fontsize=9, parse_math=False)  # a name may hold $
     draw.legend(result, labels, most=MOST, at=(0.5, 0.55 / height), class_names=data.class_names)
     result.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.6 / height, wspace=0.03, hspace=0.15)
     return result

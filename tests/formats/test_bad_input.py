@@ -1,5 +1,7 @@
 """Bad input: one clear sentence each, nothing written, memory bounded."""
 
+import json
+import os
 import struct
 import tracemalloc
 import zlib
@@ -13,7 +15,7 @@ from helpers.fetch import layout
 from helpers.formats import folder as folders
 from helpers.formats import pictures
 from helpers.masks import MasksError
-from support.mask_folders import areas, index, pairs, photo
+from support.mask_folders import areas, colour, index, pairs, photo
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +126,7 @@ def test_numbers_and_colours_mixed(root, place):
         ({"classes": "cat"}, "list of names"), ({"classes": []}, "0 class names"), ({"classes": ["a", "A"]}, "in case"),
         ({"classes": ["a", "a"]}, "twice"), ({"classes": {"a": 0}}, "no numbers"), ({"classes": [1, 2]}, "a text"),
         ({"void": "grey"}, "a number"), ({"colours": {"a": (0, 0, 0)}}, "not colours"),
-        ({"colours": "pascal"}, "numbers"),
+        ({"colours": "pascal"}, "numbers"), ({"colours": np.zeros((2, 3))}, "not colours"),
         ({"classes": [f"c{i}" for i in range(300)]}, "300 class names"),
     ],
 )  # fmt: skip
@@ -167,6 +169,55 @@ def test_a_link_that_leads_nowhere(root, place):
     (root / "images" / "img_9.jpg").symlink_to(root / "gone.jpg")
     with pytest.raises(MasksError, match="img_9.jpg leads nowhere"):
         masks.open(root)
+
+
+@pytest.mark.parametrize("target", ["..", "elsewhere"])
+def test_a_link_to_a_folder_is_named_since_it_is_not_followed(root, place, tmp_path, target):
+    pairs(tmp_path / "elsewhere", [0, 1])
+    pairs(root / "train", [0, 1])
+    (root / "val").symlink_to((tmp_path if target == "elsewhere" else root) / target)
+    refused(root, place, root / "val", "link to a folder", "put the folder itself there")
+
+
+def test_a_pipe_is_named_and_not_waited_for(root, place):
+    pairs(root, [0, 1])
+    os.mkfifo(root / "masks" / "img_9.png")
+    refused(root, place, root / "masks" / "img_9.png", "pipe")
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "a.jpg/b"])
+def test_a_path_that_can_be_no_folder(root, name):
+    photo(root / "a.jpg")
+    with pytest.raises(MasksError, match="no folder.*that can be opened"):
+        masks.open(root / name)
+
+
+def test_photos_in_kinds_that_would_start_other_programs(root, place):
+    pairs(root, [0, 1])
+    Image.fromarray(np.zeros((24, 32, 3), "uint8")).save(root / "images" / "img_3.jpg", "EPS")
+    refused(root, place, root / "images" / "img_3.jpg", "EPS", "save it as PNG")
+
+
+def test_a_photo_of_several_pages_or_of_numbers(root, place):
+    pairs(root, [0, 1])
+    (root / "images" / "img_3.jpg").unlink()
+    pages = [Image.fromarray(np.full((24, 32, 3), grey, "uint8")) for grey in (0, 200)]
+    pages[0].save(root / "images" / "img_3.tif", save_all=True, append_images=pages[1:])
+    refused(root, place, root / "images" / "img_3.tif", "2 pages")
+    Image.fromarray(np.zeros((24, 32), "float32")).save(root / "images" / "img_3.tif")
+    refused(root, place, root / "images" / "img_3.tif", "numbers in place of colours")
+
+
+def test_copies_of_photos_in_labelmes_files_are_not_kept_in_memory(root):
+    for i in range(20):
+        photo(root / f"img_{i}.png", seed=i)
+        content = {"shapes": [], "imagePath": f"img_{i}.png", "imageData": "A" * 1_000_000}
+        (root / f"img_{i}.json").write_text(json.dumps(content))
+    tracemalloc.start()
+    masks.open(root)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6
 
 
 def test_too_many_and_too_large_files(root, place, monkeypatch):
@@ -218,6 +269,19 @@ def test_whatever_stands_in_a_picture_it_is_read_or_refused(root, part):
             assert "img_3" in str(error) and "\n" not in str(error)
             refusals += 1
     assert refusals, "some damage is seen"
+
+
+@pytest.mark.parametrize(
+    ("colours", "said"),
+    [
+        (5, "a dict, a list"), ([(0, 0, 0)] * 2, "one colour"), ({"a": "red"}, "three numbers"),
+        ({"a": (0, 0, 300)}, "from 0 to 255"), ([], "0 class names"), ("pascal", "camvid"),
+    ],
+)  # fmt: skip
+def test_colours_that_make_no_sense(root, place, colours, said):
+    photo(root / "images" / "a.jpg")
+    colour(root / "masks" / "a.png", areas([0, 1]), [(0, 0, 0), (9, 9, 9)])
+    refused(root, place, said, colours=colours)
 
 
 def test_where_nothing_can_be_written_it_opens_all_the_same(root, monkeypatch):

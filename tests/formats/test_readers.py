@@ -173,6 +173,42 @@ def test_labelme_refusals(root, fields, said):
     assert sorted(root.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("kind", "points", "said"),
+    [
+        ("rectangle", [[3, 2], [8, 2], [8, 7]], "3 points"), ("circle", [[3, 2], [8, 2], [8, 7]], "3 points"),
+        ("rectangle", [[3, 2], [8, 3], [8, 7], [3, 7]], "4 points"), ("point", [[3, 2], [8, 2]], "2 points"),
+        ("circle", [[0, 0], [150_000, 0]], "wider than any picture"),
+    ],
+)  # fmt: skip
+def test_labelme_shapes_of_too_many_points_and_circles_without_end(root, kind, points, said):
+    labelme_set(root)
+    labelme(root, "img_1", [("cat", kind, points)])
+    refused(root, root / "img_1.json", kind, said)
+
+
+def test_labelme_rectangles_of_four_corners_are_read_whole(root):
+    """X-AnyLabeling, which writes labelme's files, gives all four."""
+    expected = labelme_set(root)
+    labelme(root, "img_1", [("cat", "rectangle", [[3, 2], [8, 2], [8, 7], [3, 7]])])
+    labelme(root, "img_2", [("cat", "rectangle", [[8, 8], [8, 3], [3, 3], [3, 8]])])
+    check(root, expected)
+
+
+def test_labelme_classes_that_differ_in_spaces(root):
+    labelme_set(root)
+    labelme(root, "img_1", [("cat ", "rectangle", [[3, 2], [8, 7]])])
+    refused(root, "'cat '", "spaces")
+
+
+def test_labelme_takes_classes_before_lists_that_differ(root):
+    expected = labelme_set(root)
+    (root / "classes.txt").write_text("cat\n")
+    (root / "labels.txt").write_text("dog\ncat\n")
+    refused(root, "labels.txt", "classes=")
+    check(root, expected, classes=["background", "cat"])
+
+
 def test_a_photo_without_json_is_named(root):
     labelme_set(root)
     photo(root / "img_3.png", seed=3)
@@ -233,6 +269,7 @@ def test_coco_says_that_a_hole_is_filled(root):
     [
         ({"segmentation": [[1, 1, 5, 5]]}, "outline of 2 points"), ({"segmentation": [[1, 1, 5]]}, "no list of x, y"),
         ({"segmentation": []}, "no outline"), ({"segmentation": {"size": [9, 9], "counts": [81]}}, "another size"),
+        ({"segmentation": [{}, {}]}, "no list of x, y"), ({"segmentation": ["24", [1, 1, 5, 1, 5, 5]]}, "no list of x"),
         ({"image_id": 77}, "does not list"), ({"category_id": 1}, "does not list"),
     ],
 )  # fmt: skip
@@ -240,6 +277,18 @@ def test_coco_refusals(root, change, said):
     photos(root)
     coco(root, [coco_square(0, **change)])
     refused(root, root / "annotations.json", said)
+
+
+def test_coco_numbers_that_stand_for_two_things(root):
+    photos(root)
+    cats = [{"id": 300, "name": "cat"}, {"id": 300, "name": "dog"}]
+    coco(root, [coco_square(0)], categories=cats)
+    refused(root, "category 300 'dog'", "'cat'")
+    coco(root, [coco_square(0)], id=0)
+    refused(root, root / "annotations.json", "img_1.png and img_2.png one id, 0")
+    coco(root, [coco_square(0)])
+    (root / "instances.json").write_text((root / "annotations.json").read_text())
+    refused(root, root / "instances.json", root / "annotations.json", "remove one")
 
 
 def test_coco_paths_stay_inside_and_sizes_fit(root):
@@ -309,6 +358,13 @@ def test_supervisely_refusals(root, one, said):
     refused(root, said)
 
 
+def test_a_photo_of_one_data_set_has_no_annotation_in_another(root):
+    supervisely(root, bitmap(np.ones((6, 6))))
+    photo(root / "ds2" / "img" / "img_9.png")
+    (root / "ds" / "ann" / "img_9.png.json").write_text(json.dumps({"objects": []}))
+    refused(root, "no annotation for ds2/img/img_9.png", "ds/img/img_9.png")
+
+
 def test_a_bitmap_that_unpacks_without_end_is_stopped(root, monkeypatch):
     from helpers.formats import supervisely as reader
 
@@ -338,6 +394,18 @@ def test_label_studios_polygons_and_rectangles_in_per_cent(root):
     value = {"x": x, "y": y, "width": side_x, "height": side_y, "rotation": 0, "rectanglelabels": ["cat"]}
     label_studio(root, value, "rectanglelabels")
     check(root, expected)
+
+
+def test_label_studios_photos_that_were_turned_and_areas_without_a_label(root):
+    corners = {"points": [[10, 10], [20, 10], [20, 20]], "polygonlabels": ["cat"]}
+    result = {"type": "polygonlabels", "original_width": 32, "original_height": 24, "value": corners}
+    label_studio(root, corners, annotations=[{"result": [result | {"image_rotation": 90}]}])
+    refused(root, "turned in Label Studio")
+    label_studio(root, {"points": corners["points"]}, annotations=[{"result": [result | {"type": "polygon"}]}])
+    refused(root, "'polygon'", "without one label")
+    choices = {"type": "choices", "value": {"choices": ["blurred"]}}
+    label_studio(root, corners, annotations=[{"result": [result | {"image_rotation": 0}, choices]}])
+    assert masks.open(root).label("img_1").any()
 
 
 @pytest.mark.parametrize(
@@ -397,6 +465,12 @@ def test_kaggle_refusals(root, line, said):
     refused(root, said)
 
 
+def test_kaggle_lines_that_are_quoted_as_a_whole(root):
+    photos(root)
+    (root / "train.csv").write_text('"id,rle"\n"img_1,1 1"\n')
+    refused(root, root / "train.csv", "export it again")
+
+
 # ---- one file per class ---------------------------------------------------------------------------------------------
 
 
@@ -420,6 +494,15 @@ def test_one_file_per_class_beside_the_photos(root):
         index(root / f"{name}_dog.png", square(i, left=15))
         expected[name] = square(i) + 2 * square(i, left=15)
     check(root, expected)
+
+
+def test_photos_that_lack_a_classs_file_are_said(root):
+    photos(root, "images")
+    for i, name in enumerate(NAMES):
+        index(root / "masks" / "cat" / f"{name}.png", square(i))
+    index(root / "masks" / "dog" / "img_2.png", square(left=15))
+    report = masks.open(root).report()
+    assert "2 photos have no mask file for 'dog': img_1, img_10." in report and "file for 'cat'" not in report
 
 
 def test_classes_that_overlap_are_refused_unless_their_order_is_given(root):

@@ -65,6 +65,14 @@ def test_written_and_opened_again_no_pixel_changes(tmp_path, write):
     assert data.class_names == names
 
 
+def test_from_json_background_comes_before_classes_without_it(tmp_path):
+    photo(tmp_path / "set" / "a.png")
+    mask = random_mask(0, values=(0, 1))
+    writing.labelme_json(tmp_path / "set" / "a.json", mask, ["sky", "tree"], "a.png")
+    data = masks.open(tmp_path / "set", classes=["sky", "tree"])
+    assert data.class_names == ["background", "sky", "tree"] and np.array_equal(data.label("a"), mask + 1)
+
+
 def test_the_png_is_a_palette_png_with_vocs_colours_or_ones_own(tmp_path):
     mask = areas([0, 1, 255]).astype("uint8")
     writing.index_png(tmp_path / "a.png", mask)

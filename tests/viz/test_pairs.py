@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
 from helpers.viz import pairs, style
 
@@ -27,6 +28,17 @@ def test_six_photos_of_twenty_and_a_legend():
     shown = [axis for axis in figure.axes if axis.images]
     assert [axis.get_title() for axis in shown][::5] == ["img_0", "img_19"] and len(shown) == 6
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["background", "cat", "void (unlabelled)"]
+    plt.close(figure)
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_are_shown_as_they_are(tmp_path):
+    data = Data()
+    data.class_names = ["_background_", "$x_{$"]
+    data.names = lambda split: ["a$b_$c", r"x$\frac$"]
+    figure = pairs.figure(data)
+    figure.savefig(tmp_path / "a.png")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["_background_", "$x_{$", "void (unlabelled)"]
     plt.close(figure)
 
 
