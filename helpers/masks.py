@@ -176,7 +176,7 @@ class Masks:
 
     def _sizes(self):
         if self.size:
-            return f"All have {self.size[1]}x{self.size[0]} pixels."
+            return f"All {'are resized to' if self._padded else 'have'} {self.size[1]}x{self.size[0]} pixels."
         rows, cols = zip(*((fact.rows, fact.cols) for fact in self._facts.values()), strict=True)
         return f"They have {min(cols)}x{min(rows)} to {max(cols)}x{max(rows)} pixels."
 
