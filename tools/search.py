@@ -151,8 +151,8 @@ class Experiment(Recipe):
             x = layers.MaxPooling2D(2)(x)
         x = self._block(x, filters[-1])
         if self.context:  # as in ParseNet (Liu, Rabinovich, Berg, 2015): what a place is depends on the kind of scene
-            average = layers.GlobalAveragePooling2D(keepdims=True)(x)
-            x = layers.Add()([x, layers.Conv2D(filters[-1], 1, activation="relu")(average)])
+            average = layers.GlobalAveragePooling2D()(x)  # in 2D: no map of one place
+            x = layers.Add()([x, layers.Dense(filters[-1], activation="relu")(average)])
         if self.dropout:
             x = layers.SpatialDropout2D(self.dropout, seed=self.seed)(x)
         for level in reversed(range(self.depth)):

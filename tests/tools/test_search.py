@@ -151,6 +151,7 @@ def test_context_reaches_every_place():
         images[1, 0, 0] = 255
         logits = np.asarray(network(images))
         moved[context] = np.abs(logits[1] - logits[0])[-8:, -8:].max()
+        assert predict.input_size(network, (80, 80)) == (80, 80)  # and it can be seen in other sizes
     assert moved[0] == 0 and moved[1] > 0
 
 
