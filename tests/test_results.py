@@ -97,6 +97,34 @@ def test_the_table_of_experiments_is_that_of_the_log():
     assert len(shown) >= 5 and set(shown) <= known, set(shown) - known
 
 
+def test_the_table_of_single_changes_is_that_of_the_log():
+    with (ROOT / "results" / "experiments.csv").open(newline="") as log:
+        logged = {
+            (row["seed"], *(f"{float(row[name]) + 1e-9:.1f}" for name in ("pixel_accuracy", "mean_iou")))
+            for row in csv.DictReader(log)
+            if row["test_time_augmentation"] == "flip, two sizes" and row["epochs"] == "20"
+        }
+    page = text("results/README.md")
+    table = page[page.index("One change each, 20 epochs") : page.index("Minutes compare only")]
+    shown = [tuple(cell.strip() for cell in line.split("|")[2:5]) for line in table.splitlines() if "|" in line][2:]
+    assert len(shown) >= 4 and set(shown) <= logged, set(shown) - logged
+
+
+def test_the_table_of_sizes_is_that_of_the_record():
+    found = runs.recorded("looks.json")["validation"]
+    page = text("results/README.md")
+    table = page[page.index("## At which size to look") : page.index("- **A quarter larger")]
+    shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line][2:]
+    assert len(shown) == 7
+    for sizes, *numbers in shown:
+        key = sizes.removesuffix(", as in all records").replace(" and ", ", ")
+        assert numbers == [
+            f"{100 * found[name][key][score]:.1f}"
+            for name in ("siftflow_cpu", "siftflow_cpu_seed1")
+            for score in ("pixel_accuracy", "mean_iou")
+        ]
+
+
 def test_the_same_minutes_were_no_more_for_ours_and_are_published():
     ours, tutorial = (runs.recorded(f"{name}_25min.json") for name in ("siftflow", "tutorial"))
     assert 20 <= ours["minutes"] <= tutorial["minutes"] and tutorial["minutes"] >= 25
