@@ -105,7 +105,7 @@ def test_the_table_of_single_changes_is_that_of_the_log():
             if row["test_time_augmentation"] == "flip, two sizes" and row["epochs"] == "20"
         }
     page = text("results/README.md")
-    table = page[page.index("One change each, 20 epochs") : page.index("Minutes compare only")]
+    table = page[page.index("One change each, 20 epochs") : page.index("## At which size")]
     shown = [tuple(cell.strip() for cell in line.split("|")[2:5]) for line in table.splitlines() if "|" in line][2:]
     assert len(shown) >= 4 and set(shown) <= logged, set(shown) - logged
 
