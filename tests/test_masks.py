@@ -905,6 +905,36 @@ def test_pipeline_loads_it(root):
             assert np.array_equal(image, data.image(name)) and np.array_equal(label, written[name])
 
 
+def test_photos_that_differ_are_not_alike_for_the_void_around_them(root):
+    """Bright photos in one size, with black below: seen with it, all would be one group, and none held out."""
+    for i in range(20):
+        grey = 200 + 20 * np.random.RandomState(i).randn(6, 8, 3)
+        (root / "images").mkdir(exist_ok=True)
+        bright = Image.fromarray(np.clip(grey, 0, 255).astype("uint8"))
+        bright.resize((96, 54), Image.Resampling.BICUBIC).save(root / "images" / f"img_{i}.png")
+        index(root / "masks" / f"img_{i}.png", areas([0, 1], 54, 96, seed=i))
+    data = masks.open(root)
+    training, validation = pipeline.load(data.at(64))
+    assert len(data.names("train")) == 16 and len(validation.names) == 2
+    assert not np.intersect1d(*([data.alike[name] for name in part.names] for part in (training, validation))).size
+
+
+def test_frames_of_one_scene_are_held_out_of_or_named(root):
+    """Twelve frames differ in a few pixels: a tenth is held out all the same. With four, nothing can be."""
+    pairs(root, [0, 1], n=12)
+    frame = np.array(Image.open(root / "images" / "img_0.jpg"))
+    for i in range(12):
+        frame[0, i] = i
+        (root / "images" / f"img_{i}.jpg").unlink()
+        Image.fromarray(frame).save(root / "images" / f"img_{i}.png")
+    assert len(pipeline.load(masks.open(root))[1].names) == 1
+    for i in range(4, 12):
+        (root / "images" / f"img_{i}.png").unlink()
+        (root / "masks" / f"img_{i}.png").unlink()
+    with pytest.raises(ValueError, match="nearly the same.*none can be held out.*add photos"):
+        pipeline.load(masks.open(root))
+
+
 def test_pipeline_loads_several_sizes_at_one(root):
     for i in range(12):
         photo(root / "images" / f"img_{i}.png", 30 + i, 50 - i, seed=i)
