@@ -8,6 +8,7 @@ from PIL import Image
 
 from helpers import masks
 from helpers.formats import outlines, writing
+from helpers.masks import MasksError
 from support.mask_folders import areas, photo
 
 pytestmark = pytest.mark.usefixtures("own_data_folder")
@@ -63,6 +64,47 @@ def test_written_and_opened_again_no_pixel_changes(tmp_path, write):
     for name, mask in written.items():
         assert np.array_equal(data.label(name), mask), name
     assert data.class_names == names
+
+
+@pytest.mark.parametrize("write", ["png", "json"])
+@pytest.mark.parametrize(
+    "names",
+    [["a$b", "x_y", "100 %", "A & B", "<b>", '"q"', "Straße", "天空", "_x"], ["sky", "Background", "tree"]]
+    + [["background", "void", "ignore"], ["background"], ["background", *(f"c{i}" for i in range(254))]],
+    ids=["signs", "background second", "classes called void", "one", "255"],
+)
+def test_names_of_all_kinds_come_back_with_their_pixels(tmp_path, write, names):
+    lacking = write == "json" and names[0] == "a$b"  # background comes before them
+    values = np.r_[np.arange(len(names)), 255]
+    expected = {}
+    for i in range(3):
+        photo(tmp_path / "set" / f"img_{i}.jpg", cols=len(values), seed=i)
+        mask = areas(values, cols=len(values), seed=i).astype("uint8")
+        expected[f"img_{i}"] = np.where((mask == 255) | (not lacking), mask, mask + np.uint8(1))
+        if write == "png":
+            writing.index_png(tmp_path / "set" / f"img_{i}.png", mask)
+        else:
+            writing.labelme_json(tmp_path / "set" / f"img_{i}.json", mask, names, f"img_{i}.jpg")
+    data = masks.open(tmp_path / "set", classes=names)
+    assert data.class_names == (["background"] if lacking else []) + names
+    for name, mask in expected.items():
+        assert np.array_equal(data.label(name), mask), name
+
+
+def test_void_beside_the_first_of_two_classes_stays_void(tmp_path):
+    """In masks without VOC's palette 0 and 255 alone are two classes."""
+    photo(tmp_path / "set" / "a.jpg")
+    mask = areas([0, 255]).astype("uint8")
+    writing.index_png(tmp_path / "set" / "a.png", mask, colours=[(1, 2, 3), (4, 5, 6)])
+    assert np.array_equal(masks.open(tmp_path / "set", classes=["ground", "cat"]).label("a"), mask)
+
+
+def test_255_classes_without_background_are_one_too_many_for_json(tmp_path):
+    names = [f"c{i}" for i in range(255)]
+    photo(tmp_path / "set" / "a.jpg")
+    writing.labelme_json(tmp_path / "set" / "a.json", areas([0, 1]).astype("uint8"), names, "a.jpg")
+    with pytest.raises(MasksError, match="a.json .*255 classes, and background is one more"):
+        masks.open(tmp_path / "set", classes=names)
 
 
 def test_from_json_background_comes_before_classes_without_it(tmp_path):
