@@ -64,6 +64,18 @@ def test_an_exported_network_that_is_missing_or_damaged_is_named(tmp_path):
         runs.pretrained(path)
 
 
+def test_a_network_without_names_has_numbers_for_them_and_another_file_is_refused(tmp_path):
+    recipe = Recipe(**ABOUT["recipe"])
+    runs.export(tmp_path / "own.npz", recipe.network(3), ABOUT)
+    model, about = runs.pretrained(tmp_path / "own.npz")
+    assert model.output_shape[-1] == 3 and about["class_names"] == ["class 0", "class 1", "class 2"]
+    np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
+    runs.export(tmp_path / "bare.npz", recipe.network(3), {"class_names": ["a", "b", "c"]})
+    for name in ("arrays.npz", "bare.npz"):
+        with pytest.raises(ValueError, match=f"{name} is no network"):
+            runs.pretrained(tmp_path / name)
+
+
 # ---- a whole run ----------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +177,43 @@ def test_command_trains_on_a_folder_of_photos_and_masks(tmp_path, monkeypatch, c
     )
     model, about = runs.pretrained(exported)
     assert about["class_names"] == ["ground", "leaf", "stone"] and model.output_shape == (None, 16, 16, 3)
+
+
+def test_photos_too_few_to_test_on_leave_no_test_scores(tmp_path, monkeypatch):
+    """They are in a split of their own, in which all train."""
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
+    mask_folders.pairs(tmp_path / "own", [0, 1], n=6)
+    (tmp_path / "own" / "split.csv").write_text("name,split\n" + "".join(f"img_{i},train\n" for i in range(6)))
+    out, exported = tmp_path / "run.json", tmp_path / "network.npz"
+    runs.main(["--data", str(tmp_path / "own"), "--out", str(out), "--export", str(exported), "--epochs", "1", *TINY])
+    record = json.loads(out.read_text())
+    assert record["images"] == {"train": 5, "validation": 1, "test": 0} and list(record["exported"]) == ["bytes"]
+    assert "test" not in record and "test" not in runs.pretrained(exported)[1], "0 % of no pixels is no score"
+
+
+def test_masks_that_are_void_wherever_they_train_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
+    mask_folders.pairs(tmp_path / "own", [255], n=6)
+    mask_folders.index(tmp_path / "own/masks/img_0.png", mask_folders.areas([0, 1]))
+    (tmp_path / "own" / "split.csv").write_text(
+        "name,split\nimg_0,test\n" + "".join(f"img_{i},train\n" for i in range(1, 6))
+    )
+    with pytest.raises(SystemExit):
+        runs.main(["--data", str(tmp_path / "own"), "--classes", "a,b", "--out", str(tmp_path / "run.json"), *TINY])
+    assert "all is void" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--classes", "a,b"], "add --data"), (["--batch", "0"], "are 1 or more"), (["--epochs", "0"], "are 1 or more"),
+    ],
+)  # fmt: skip
+def test_options_without_sense_are_refused_before_anything_is_read(monkeypatch, tmp_path, capsys, words, said):
+    monkeypatch.setattr(runs, "_opened", lambda *_: pytest.fail("opened"))
+    with pytest.raises(SystemExit):
+        runs.main(["--out", str(tmp_path / "run.json"), *words])
+    assert said in capsys.readouterr().err
 
 
 def test_command_asks_for_what_a_folder_does_not_say(tmp_path, capsys):
