@@ -135,11 +135,11 @@ class Masks:
         Args:
             size: rows and columns, one number for both or a pair, each 16 or more.
         """
-        rows, cols = (size, size) if isinstance(size, (int, np.integer)) else size
-        if min(rows, cols) < 16:
-            raise ValueError(f"size is {size!r}; rows and columns must be 16 or more.")
+        pair = [size, size] if np.ndim(size) == 0 else list(size)
+        if len(pair) != 2 or not all(isinstance(side, (int, np.integer)) and side >= 16 for side in pair):
+            raise ValueError(f"size is {size!r}; rows and columns must be whole numbers, 16 or more.")
         resized = copy.copy(self)
-        resized.size = resized._padded = (int(rows), int(cols))
+        resized.size = resized._padded = (int(pair[0]), int(pair[1]))
         return resized
 
     def pixel_counts(self, split):

@@ -193,6 +193,8 @@ def main(arguments=None):
     parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
     Recipe.add_arguments(parser)
     given = parser.parse_args(arguments)
+    with contextlib.suppress(AttributeError):  # of a stream that is no file; class names may be of any letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     recipe = Recipe.from_arguments(given)
     if given.classes is not None and given.data is None:
         parser.error("--classes names the classes of a folder of photos and masks: add --data with that folder.")

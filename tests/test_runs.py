@@ -2,9 +2,12 @@
 
 import argparse
 import dataclasses
+import functools
+import io
 import json
 import shlex
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -214,6 +217,17 @@ def test_options_without_sense_are_refused_before_anything_is_read(monkeypatch, 
     with pytest.raises(SystemExit):
         runs.main(["--out", str(tmp_path / "run.json"), *words])
     assert said in capsys.readouterr().err
+
+
+def test_the_report_of_a_folder_is_printed_also_where_its_letters_cannot_be(monkeypatch, tmp_path):
+    mask_folders.pairs(tmp_path / "own", [0, 1])
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr(runs, "run", functools.wraps(runs.run)(lambda *_, **__: {"validation": {}}))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    runs.main(["--data", str(tmp_path / "own"), "--classes", "天空,Straße", "--out", str(tmp_path / "run.json")])
+    sys.stdout.flush()
+    said = sys.stdout.buffer.getvalue().decode("latin-1")
+    assert "\\u5929\\u7a7a" in said and "Straße" in said and "run.json" in said
 
 
 def test_command_asks_for_what_a_folder_does_not_say(tmp_path, capsys):

@@ -146,6 +146,14 @@ def test_what_is_no_mask_is_refused(tmp_path):
         writing.index_png(tmp_path / "a.png", np.zeros((4, 4)))
     with pytest.raises(ValueError, match="class 5"):
         writing.labelme_json(tmp_path / "a.json", np.full((4, 4), 5, "uint8"), ["a"], "a.png")
+    for names, said in ((["a", "a"], "twice"), (["a", " "], "a text"), (["a", "__ignore__"], "word for void")):
+        with pytest.raises(ValueError, match=said):
+            writing.labelme_json(tmp_path / "a.json", np.zeros((4, 4), "uint8"), names, "a.png")
+    for opacity in (-0.5, 2, float("nan")):
+        with pytest.raises(ValueError, match="opacity is from 0"):
+            writing.overlay_png(
+                tmp_path / "a.png", np.zeros((4, 4, 3), "uint8"), np.zeros((4, 4), "uint8"), None, opacity
+            )
     with pytest.raises(ValueError, match="photo"):
         writing.overlay_png(tmp_path / "a.png", np.zeros((4, 5, 3), "uint8"), np.zeros((4, 4), "uint8"))
     assert not list(tmp_path.glob("a.*"))
