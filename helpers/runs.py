@@ -64,10 +64,10 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
         "validation": metrics.scores(evaluate(model, validation.images, validation.labels)),
     }  # fmt: skip
     test = dataset.load("test") if score_test and dataset.names("test") else None
-    if test:
-        record |= _test_scores(evaluate(model, *test), dataset.class_names)
+    if test and (matrix := evaluate(model, *test)).any():  # the masks of some tests are kept back: all void
+        record |= _test_scores(matrix, dataset.class_names)
     if export_to:
-        record |= _exported(export_to, model, record, test)
+        record |= _exported(export_to, model, record, test if "test" in record else None)
     return record
 
 
@@ -198,8 +198,8 @@ def main(arguments=None):
     recipe = Recipe.from_arguments(given)
     if given.classes is not None and given.data is None:
         parser.error("--classes names the classes of a folder of photos and masks: add --data with that folder.")
-    if min(given.batch, given.epochs) < 1:
-        parser.error("--batch and --epochs are 1 or more.")
+    if min(given.batch, given.epochs, given.stem) < 1:
+        parser.error("--batch, --epochs and --stem are 1 or more.")
     if given.export and Path(given.export).suffix != ".npz":
         parser.error(f"--export takes a .npz file, and {given.export} is none.")
     try:

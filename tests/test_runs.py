@@ -182,15 +182,19 @@ def test_command_trains_on_a_folder_of_photos_and_masks(tmp_path, monkeypatch, c
     assert about["class_names"] == ["ground", "leaf", "stone"] and model.output_shape == (None, 16, 16, 3)
 
 
-def test_photos_too_few_to_test_on_leave_no_test_scores(tmp_path, monkeypatch):
-    """They are in a split of their own, in which all train."""
+@pytest.mark.parametrize("void", [0, 1], ids=["no test photos", "a test photo that is void everywhere"])
+def test_where_no_pixel_is_tested_there_are_no_test_scores(tmp_path, monkeypatch, void):
+    """The split is the folder's own."""
     monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
-    mask_folders.pairs(tmp_path / "own", [0, 1], n=6)
-    (tmp_path / "own" / "split.csv").write_text("name,split\n" + "".join(f"img_{i},train\n" for i in range(6)))
+    mask_folders.pairs(tmp_path / "own", [0, 1], n=6 + void)
+    for i in range(6, 6 + void):
+        mask_folders.index(tmp_path / f"own/masks/img_{i}.png", mask_folders.areas([255]))
+    sides = [f"img_{i},{'test' if i > 5 else 'train'}\n" for i in range(6 + void)]
+    (tmp_path / "own" / "split.csv").write_text("name,split\n" + "".join(sides))
     out, exported = tmp_path / "run.json", tmp_path / "network.npz"
     runs.main(["--data", str(tmp_path / "own"), "--out", str(out), "--export", str(exported), "--epochs", "1", *TINY])
     record = json.loads(out.read_text())
-    assert record["images"] == {"train": 5, "validation": 1, "test": 0} and list(record["exported"]) == ["bytes"]
+    assert record["images"] == {"train": 5, "validation": 1, "test": void} and list(record["exported"]) == ["bytes"]
     assert "test" not in record and "test" not in runs.pretrained(exported)[1], "0 % of no pixels is no score"
 
 
@@ -210,6 +214,7 @@ def test_masks_that_are_void_wherever_they_train_are_named(tmp_path, monkeypatch
     ("words", "said"),
     [
         (["--classes", "a,b"], "add --data"), (["--batch", "0"], "are 1 or more"), (["--epochs", "0"], "are 1 or more"),
+        (["--stem", "0"], "are 1 or more"),
     ],
 )  # fmt: skip
 def test_options_without_sense_are_refused_before_anything_is_read(monkeypatch, tmp_path, capsys, words, said):
