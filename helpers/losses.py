@@ -151,7 +151,7 @@ def class_weights(pixel_counts, scheme):
     """
     counts = np.asarray(pixel_counts, "float64")
     if counts.ndim != 1 or not np.isfinite(counts).all() or (counts < 0).any() or not counts.any():
-        raise ValueError(f"Pixel counts are one number >= 0 per class, not all 0; got {counts}.")
+        raise ValueError(f"Pixel counts are one number >= 0 per class, not all 0 (all is void); got {counts}.")
     seen = counts > 0
     n = np.where(seen, counts, 1.0)
     if scheme == "inverse":

@@ -58,6 +58,7 @@ class Masks:
         root: the folder.
         class_names: a list of n names, in label order.
         size: (rows, cols) that all pictures have, or None where sizes differ.
+        alike: {name: the first name of its group of near-duplicates}, of the photos as they are, without void around.
         stand_in: False; the synthetic scenes have True here.
     """
 
@@ -69,7 +70,7 @@ class Masks:
         self.class_names = self._coding.class_names
         self._counts = {name: self._labels_of(fact) for name, fact in facts.items()}
         present = {name: set(counts) - {VOID} for name, counts in self._counts.items()}
-        self._sides, self._how, self._group, self._kept_in = split.decide(folder, facts, present, reader.split)
+        self._sides, self._how, self.alike, self._kept_in = split.decide(folder, facts, present, reader.split)
         sizes = {(fact.rows, fact.cols) for fact in facts.values()}
         self.size = sizes.pop() if len(sizes) == 1 else None
         if cache and not cache.exists():
@@ -89,7 +90,7 @@ class Masks:
         """The photo `name`, upright: uint8 (row, col, RGB)."""
         self._known(name)
         image = self._as_opened(name, pictures.photo(path := self.root / self._reader.pairs[name].photo), path)
-        return image if self._padded is None else _fitted(image, self._padded, Image.Resampling.BILINEAR, 0)
+        return image if self._padded is None else pictures.fitted(image, self._padded, Image.Resampling.BILINEAR, 0)
 
     def label(self, name):
         """The class of every pixel of `name`: uint8 (row, col), 0 … n-1, or 255 for void.
@@ -101,7 +102,7 @@ class Masks:
         path, fact = self._reader.path(name), self._facts[name]
         mask = self._reader.read(name, (fact.rows, fact.cols))
         label = self._as_opened(name, self._coding.apply(mask.raw, path), path)
-        return label if self._padded is None else _fitted(label, self._padded, Image.Resampling.NEAREST, VOID)
+        return label if self._padded is None else pictures.fitted(label, self._padded, Image.Resampling.NEAREST, VOID)
 
     def load(self, split):
         """All of a split, or of a list of names, at once.
@@ -134,11 +135,11 @@ class Masks:
         Args:
             size: rows and columns, one number for both or a pair, each 16 or more.
         """
-        rows, cols = (size, size) if isinstance(size, (int, np.integer)) else size
-        if min(rows, cols) < 16:
-            raise ValueError(f"size is {size!r}; rows and columns must be 16 or more.")
+        pair = [size, size] if np.ndim(size) == 0 else list(size)
+        if len(pair) != 2 or not all(isinstance(side, (int, np.integer)) and side >= 16 for side in pair):
+            raise ValueError(f"size is {size!r}; rows and columns must be whole numbers, 16 or more.")
         resized = copy.copy(self)
-        resized.size = resized._padded = (int(rows), int(cols))
+        resized.size = resized._padded = (int(pair[0]), int(pair[1]))
         return resized
 
     def pixel_counts(self, split):
@@ -155,7 +156,8 @@ class Masks:
         total = checks.totals(self._counts)
         pixels = sum(count for count, _ in total.values())
         labelled = max(1, pixels - total.get(VOID, (0, 0))[0])
-        lines = [f"Format: {self._reader.format}, in {self.root}.", *(f"  {why}" for why in self._why())]
+        why = [*self._reader.why, *self._coding.why]
+        lines = [f"Format: {self._reader.format}, in {self.root}.", *(f"  {sentence}" for sentence in why)]
         lines += [f"Pairs: {len(self._facts)} photos, each with its labels. {self._sizes()}"]
         lines += [f"Split: {len(self.names('train'))} train, {len(self.names('test'))} test. {self._how}"]
         lines += [f"  It is written down in {self._kept_in}."] if self._kept_in else []
@@ -164,15 +166,11 @@ class Masks:
             count, photos = total.get(label, (0, 0))[0], sum(label in counts for counts in self._counts.values())
             lines.append(f"  {label:3d}  {name:24s} {100 * count / labelled:6.2f} %  {photos:6d}")
         lines += [f"Void: {100 * total.get(VOID, (0, 0))[0] / max(1, pixels):.2f} % of all pixels."]
-        wrong = self._reader.warnings + checks.suspicions(
-            self._facts, self._coding, self._counts, self._sides, self._group
-        )
+        found = checks.suspicions(self._facts, self._coding, self._counts, self._sides, self.alike)
+        wrong = self._reader.warnings + found
         return "\n".join(
             [*lines, *(["What looks wrong:"] if wrong else ["Nothing looks wrong."]), *(f"  - {w}" for w in wrong)]
         )
-
-    def _why(self):
-        return [*self._reader.why, *self._coding.why]
 
     def _sizes(self):
         if self.size:
@@ -207,12 +205,3 @@ class Masks:
                 "pictures of one size: load from data.at(256), which gives all of them 256x256 with void around."
             )
         return next(iter(sizes), (0, 0))
-
-
-def _fitted(picture, size, method, around):
-    """A picture resized until it fits into a size (rows, cols), at the top left, with `around` in what is left over."""
-    scale = min(size[0] / picture.shape[0], size[1] / picture.shape[1])
-    rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
-    fitted = np.full((*size, *picture.shape[2:]), around, np.uint8)
-    fitted[:rows, :cols] = np.asarray(Image.fromarray(picture).resize((cols, rows), method))
-    return fitted

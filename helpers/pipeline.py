@@ -31,10 +31,18 @@ def load(dataset, seed=0):
 
     Returns:
         Two `Part`s: the images to learn from, and those to validate on, 2,238 and 248 for SiftFlow; see `held_out`.
+
+    Raises:
+        ValueError: there is one training image, or all are nearly the same.
     """
     names = dataset.names("train")
     images, labels = dataset.load(names)
-    out = held_out(names, images, seed)
+    out = held_out(names, images, seed, getattr(dataset, "alike", None))
+    if not out.any():
+        raise ValueError(
+            f"{dataset} has one training photo, or all are nearly the same, so that none can be held out to validate "
+            "on: add photos of other places."
+        )
     validation = Part([n for n, is_out in zip(names, out, strict=True) if is_out], images[out], labels[out])
     kept = np.flatnonzero(~out)
     for at, i in enumerate(kept):  # in place: a second copy of SiftFlow would take 600 MB more
@@ -42,14 +50,16 @@ def load(dataset, seed=0):
     return Part([names[i] for i in kept], images[: len(kept)], labels[: len(kept)]), validation
 
 
-def held_out(names, images, seed=0):
+def held_out(names, images, seed=0, alike=None):
     """Chooses the images to validate on: bool (n,), true for a tenth of them.
 
     Each kind of scene (the name before the underscore) gives its share; names of which fewer than five have a kind in
     common, such as the numbers that cameras give, count as one kind. Photographs that are nearly the same, such as
-    two frames of one scene, stay on one side; otherwise a network could score well by remembering.
+    two frames of one scene, stay on one side; otherwise a network could score well by remembering. `alike`, {name: the
+    group of the photos that it nearly equals}, says which they are; by default, the images are compared.
     """
-    group = _near_duplicate_groups(images)
+    first, groups = {}, _near_duplicate_groups(images) if alike is None else [alike[name] for name in names]
+    group = np.array([first.setdefault(g, i) for i, g in enumerate(groups)], int)
     kind = [names[g].split("_")[0] for g in group]  # a group counts under its first image's kind
     kind = [k if kind.count(k) >= 5 else "" for k in kind]
     kinds = sorted(set(kind))

@@ -53,8 +53,9 @@ def input_size(model, wanted):
 
 def predict_masks(model, images, **options):
     """The class of every pixel of every image: uint8 (n, row, col). Options as in `predict_logits`."""
+    none = [np.empty((0, *np.shape(images)[1:3]))]  # without images there are no maps
     maps = [ops.convert_to_numpy(ops.argmax(logits, axis=-1)) for logits in predict_logits(model, images, **options)]
-    return np.concatenate(maps).astype("uint8")
+    return np.concatenate(none + maps).astype("uint8")
 
 
 def evaluate(model, images, labels, **options):

@@ -31,10 +31,10 @@ class RunStopped(RuntimeError):
 def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, export_to=None, deterministic=False):
     """Trains `recipe` on a data set and scores it: everything `results/*.json` records, as a dict.
 
-    The data set is a `SiftFlow`, or one of `helpers.masks` with all photos in one size. Its test images are read once,
-    after the last epoch. With `checkpoint`, an interrupted run goes on. With `export_to` the network is written there
-    as `export` does, and what was written is scored beside it. With `deterministic`, the same machine ends with the
-    same bits each time, also after an interruption; a GPU gets slower.
+    The data set is a `SiftFlow`, or one of `helpers.masks` with all photos in one size. Its test images, if
+    there are any, are read once, after the last epoch. With `checkpoint`, an interrupted run goes on. With `export_to`
+    the network is written there as `export` does, and what was written is scored beside it. With `deterministic`, the
+    same machine ends with the same bits each time, also after an interruption; a GPU gets slower.
 
     Raises:
         RunStopped: it was interrupted, or its loss became NaN.
@@ -63,11 +63,11 @@ def run(dataset, recipe, *, precision="auto", checkpoint=None, score_test=True, 
         "test_time_augmentation": {"flip": True, "scales": SCALES},
         "validation": metrics.scores(evaluate(model, validation.images, validation.labels)),
     }  # fmt: skip
-    test = dataset.load("test") if score_test else None
-    if test:
-        record |= _test_scores(evaluate(model, *test), dataset.class_names)
+    test = dataset.load("test") if score_test and dataset.names("test") else None
+    if test and (matrix := evaluate(model, *test)).any():  # the masks of some tests are kept back: all void
+        record |= _test_scores(matrix, dataset.class_names)
     if export_to:
-        record |= _exported(export_to, model, record, test)
+        record |= _exported(export_to, model, record, test if "test" in record else None)
     return record
 
 
@@ -163,7 +163,9 @@ def pretrained(name_or_path):
     weights, about = archive.read(path)
     known = {field.name for field in dataclasses.fields(Recipe)}
     recipe = Recipe(**{name: value for name, value in about["recipe"].items() if name in known})
-    about = {"temperature": 1.0, "class_names": list(CLASS_NAMES), **about}  # older files name no classes
+    n = weights[-1].size  # of the logits' offsets
+    names = CLASS_NAMES if n == len(CLASS_NAMES) else [f"class {i}" for i in range(n)]  # older files have none
+    about = {"temperature": 1.0, "class_names": list(names), **about}
     model = recipe.network(len(about["class_names"]))
     model.set_weights(weights)
     return model, about
@@ -191,7 +193,13 @@ def main(arguments=None):
     parser.add_argument("--no-test", action="store_true", help="leave the test images alone")
     Recipe.add_arguments(parser)
     given = parser.parse_args(arguments)
+    with contextlib.suppress(AttributeError):  # of a stream that is no file; class names may be of any letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     recipe = Recipe.from_arguments(given)
+    if given.classes is not None and given.data is None:
+        parser.error("--classes names the classes of a folder of photos and masks: add --data with that folder.")
+    if min(given.batch, given.epochs, given.stem) < 1:
+        parser.error("--batch, --epochs and --stem are 1 or more.")
     if given.export and Path(given.export).suffix != ".npz":
         parser.error(f"--export takes a .npz file, and {given.export} is none.")
     try:

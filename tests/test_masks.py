@@ -149,16 +149,29 @@ def test_jpeg_masks_are_refused_whatever_their_name(root, mode, values):
     refused(root, root / "masks" / "img_3.png", "JPEG", "export the masks as PNG")
 
 
-def test_a_gamma_chunk_changes_no_index(root):
+def test_transparent_white_is_void_or_asked_for_whatever_lies_below(root):
+    written = pairs(root, [0, 1, 2])
+    table = np.array([(0, 0, 0, 255), (128, 0, 0, 255), (255, 255, 255, 0)], "uint8")
+    for name, label in written.items():
+        Image.fromarray(table[label], "RGBA").save(root / "masks" / f"{name}.png")
+    options = {"colours": {"ground": (0, 0, 0), "leaf": (128, 0, 0)}}
+    refused(root, "transparent", "img_", **options)
+    opened(root, {n: np.where(lb == 2, 255, lb) for n, lb in written.items()}, void="transparent", **options)
+
+
+@pytest.mark.parametrize("chunk", ["gAMA", "sRGB"])
+@pytest.mark.parametrize("mode", ["P", "RGB"])
+def test_a_gamma_or_srgb_chunk_changes_no_index_and_no_colour(root, mode, chunk):
     written = pairs(root, [0, 1, 2, 15], mode="P")
     for name in written:
         path = root / "masks" / f"{name}.png"
+        Image.open(path).convert(mode).save(path)
         data = path.read_bytes()
-        content = b"gAMA" + struct.pack(">L", 45455)
-        gamma = struct.pack(">L", 4) + content + struct.pack(">L", zlib.crc32(content))
-        path.write_bytes(data[:33] + gamma + data[33:])
-        assert Image.open(path).info["gamma"] == 0.45455
-    opened(root, written)
+        content = chunk.encode() + (struct.pack(">L", 45455) if chunk == "gAMA" else b"\0")
+        whole = struct.pack(">L", len(content) - 4) + content + struct.pack(">L", zlib.crc32(content))
+        path.write_bytes(data[:33] + whole + data[33:])
+        assert {"gAMA": "gamma", "sRGB": "srgb"}[chunk] in Image.open(path).info
+    opened(root, written, colours=None if mode == "P" else "voc")
 
 
 @pytest.mark.parametrize("end", [".bmp", ".tif", ".gif"])
@@ -702,8 +715,9 @@ def test_photos_of_several_sizes_are_loaded_at_one(root):
     wide = names.index("wide")
     assert (labels[wide][12:] == 255).all() and set(np.unique(labels[wide][:12])) == {0, 1, 2}
     assert not images[wide][12:].any() and np.array_equal(images[wide], small.image("wide"))
-    with pytest.raises(ValueError, match="16 or more"):
-        data.at(8)
+    for size in (8, True, 24.5, "24", None, (24,), (24, "24"), (24, 24, 3)):
+        with pytest.raises(ValueError, match="whole numbers, 16 or more"):
+            data.at(size)
 
 
 # ---- the report -----------------------------------------------------------------------------------------------------
@@ -751,6 +765,11 @@ def test_photos_of_12_bits_in_16_are_said_to_be_black(root):
     (root / "images" / "img_2.jpg").unlink()
     Image.fromarray(dark).save(root / "images" / "img_2.png")
     assert "1 photos are nearly black (img_2)" in masks.open(root).report()
+
+
+def test_photos_that_are_strips_are_said(root):
+    pairs(root, [0, 1], rows=20, cols=300)
+    assert "6 photos are more than 5 times as long as wide" in masks.open(root).report()
 
 
 def test_one_class_everywhere_is_said(root):
@@ -903,6 +922,36 @@ def test_pipeline_loads_it(root):
     for part in (training, validation):
         for name, image, label in zip(*part, strict=True):
             assert np.array_equal(image, data.image(name)) and np.array_equal(label, written[name])
+
+
+def test_photos_that_differ_are_not_alike_for_the_void_around_them(root):
+    """Bright photos in one size, with black below: seen with it, all would be one group, and none held out."""
+    for i in range(20):
+        grey = 200 + 20 * np.random.RandomState(i).randn(6, 8, 3)
+        (root / "images").mkdir(exist_ok=True)
+        bright = Image.fromarray(np.clip(grey, 0, 255).astype("uint8"))
+        bright.resize((96, 54), Image.Resampling.BICUBIC).save(root / "images" / f"img_{i}.png")
+        index(root / "masks" / f"img_{i}.png", areas([0, 1], 54, 96, seed=i))
+    data = masks.open(root)
+    training, validation = pipeline.load(data.at(64))
+    assert len(data.names("train")) == 16 and len(validation.names) == 2
+    assert not np.intersect1d(*([data.alike[name] for name in part.names] for part in (training, validation))).size
+
+
+def test_frames_of_one_scene_are_held_out_of_or_named(root):
+    """Twelve frames differ in a few pixels: a tenth is held out all the same. With four, nothing can be."""
+    pairs(root, [0, 1], n=12)
+    frame = np.array(Image.open(root / "images" / "img_0.jpg"))
+    for i in range(12):
+        frame[0, i] = i
+        (root / "images" / f"img_{i}.jpg").unlink()
+        Image.fromarray(frame).save(root / "images" / f"img_{i}.png")
+    assert len(pipeline.load(masks.open(root))[1].names) == 1
+    for i in range(4, 12):
+        (root / "images" / f"img_{i}.png").unlink()
+        (root / "masks" / f"img_{i}.png").unlink()
+    with pytest.raises(ValueError, match="nearly the same.*none can be held out.*add photos"):
+        pipeline.load(masks.open(root))
 
 
 def test_pipeline_loads_several_sizes_at_one(root):

@@ -57,6 +57,14 @@ def test_two_sizes_are_averaged(scored):
     assert np.abs(logits - next(predict.predict_logits(model, images[:2], flip=False, scales=(1,)))).max() > 1e-3
 
 
+def test_no_images_have_no_masks_and_no_counts(scored):
+    model = scored[0]
+    none = np.zeros((0, 20, 30, 3), "uint8")
+    masks = predict.predict_masks(model, none)
+    assert masks.shape == (0, 20, 30) and masks.dtype == np.uint8
+    assert not predict.evaluate(model, none, masks).any()
+
+
 def test_flip_averaging_makes_the_prediction_symmetric(scored):
     model, images, _ = scored
     (logits,) = predict.predict_logits(model, images[:2])

@@ -2,9 +2,12 @@
 
 import argparse
 import dataclasses
+import functools
+import io
 import json
 import shlex
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -62,6 +65,18 @@ def test_an_exported_network_that_is_missing_or_damaged_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="network.npz is damaged"):
         runs.pretrained(path)
+
+
+def test_a_network_without_names_has_numbers_for_them_and_another_file_is_refused(tmp_path):
+    recipe = Recipe(**ABOUT["recipe"])
+    runs.export(tmp_path / "own.npz", recipe.network(3), ABOUT)
+    model, about = runs.pretrained(tmp_path / "own.npz")
+    assert model.output_shape[-1] == 3 and about["class_names"] == ["class 0", "class 1", "class 2"]
+    np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
+    runs.export(tmp_path / "bare.npz", recipe.network(3), {"class_names": ["a", "b", "c"]})
+    for name in ("arrays.npz", "bare.npz"):
+        with pytest.raises(ValueError, match=f"{name} is no network"):
+            runs.pretrained(tmp_path / name)
 
 
 # ---- a whole run ----------------------------------------------------------------------------------------------------
@@ -165,6 +180,59 @@ def test_command_trains_on_a_folder_of_photos_and_masks(tmp_path, monkeypatch, c
     )
     model, about = runs.pretrained(exported)
     assert about["class_names"] == ["ground", "leaf", "stone"] and model.output_shape == (None, 16, 16, 3)
+
+
+@pytest.mark.parametrize("void", [0, 1], ids=["no test photos", "a test photo that is void everywhere"])
+def test_where_no_pixel_is_tested_there_are_no_test_scores(tmp_path, monkeypatch, void):
+    """The split is the folder's own."""
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
+    mask_folders.pairs(tmp_path / "own", [0, 1], n=6 + void)
+    for i in range(6, 6 + void):
+        mask_folders.index(tmp_path / f"own/masks/img_{i}.png", mask_folders.areas([255]))
+    sides = [f"img_{i},{'test' if i > 5 else 'train'}\n" for i in range(6 + void)]
+    (tmp_path / "own" / "split.csv").write_text("name,split\n" + "".join(sides))
+    out, exported = tmp_path / "run.json", tmp_path / "network.npz"
+    runs.main(["--data", str(tmp_path / "own"), "--out", str(out), "--export", str(exported), "--epochs", "1", *TINY])
+    record = json.loads(out.read_text())
+    assert record["images"] == {"train": 5, "validation": 1, "test": void} and list(record["exported"]) == ["bytes"]
+    assert "test" not in record and "test" not in runs.pretrained(exported)[1], "0 % of no pixels is no score"
+
+
+def test_masks_that_are_void_wherever_they_train_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
+    mask_folders.pairs(tmp_path / "own", [255], n=6)
+    mask_folders.index(tmp_path / "own/masks/img_0.png", mask_folders.areas([0, 1]))
+    (tmp_path / "own" / "split.csv").write_text(
+        "name,split\nimg_0,test\n" + "".join(f"img_{i},train\n" for i in range(1, 6))
+    )
+    with pytest.raises(SystemExit):
+        runs.main(["--data", str(tmp_path / "own"), "--classes", "a,b", "--out", str(tmp_path / "run.json"), *TINY])
+    assert "all is void" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--classes", "a,b"], "add --data"), (["--batch", "0"], "are 1 or more"), (["--epochs", "0"], "are 1 or more"),
+        (["--stem", "0"], "are 1 or more"),
+    ],
+)  # fmt: skip
+def test_options_without_sense_are_refused_before_anything_is_read(monkeypatch, tmp_path, capsys, words, said):
+    monkeypatch.setattr(runs, "_opened", lambda *_: pytest.fail("opened"))
+    with pytest.raises(SystemExit):
+        runs.main(["--out", str(tmp_path / "run.json"), *words])
+    assert said in capsys.readouterr().err
+
+
+def test_the_report_of_a_folder_is_printed_also_where_its_letters_cannot_be(monkeypatch, tmp_path):
+    mask_folders.pairs(tmp_path / "own", [0, 1])
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr(runs, "run", functools.wraps(runs.run)(lambda *_, **__: {"validation": {}}))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    runs.main(["--data", str(tmp_path / "own"), "--classes", "天空,Straße", "--out", str(tmp_path / "run.json")])
+    sys.stdout.flush()
+    said = sys.stdout.buffer.getvalue().decode("latin-1")
+    assert "\\u5929\\u7a7a" in said and "Straße" in said and "run.json" in said
 
 
 def test_command_asks_for_what_a_folder_does_not_say(tmp_path, capsys):

@@ -38,7 +38,7 @@ def read(path):
     """Reads what `write` wrote: (the list of arrays, the dict).
 
     Raises:
-        FileNotFoundError, ValueError: it is not there, or damaged.
+        FileNotFoundError, ValueError: it is not there, damaged, or something else.
     """
     if not path.exists():
         raise FileNotFoundError(f"No trained network {path}: those of the series are in its data/checkpoints/.")
@@ -47,7 +47,8 @@ def read(path):
             arrays = dict(archive)
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
         raise ValueError(f"{path} is damaged ({error}): get it again from where the series comes from.") from error
-    about = json.loads(str(arrays.pop("about")))
+    if "about" not in arrays or "recipe" not in (about := json.loads(str(arrays.pop("about")))):
+        raise ValueError(f"{path} is no network that `runs.export` wrote with its recipe: name the file that it wrote.")
     return [arrays[number] for number in sorted(arrays)], about
 
 

@@ -6,6 +6,7 @@ from helpers.formats.tables import VOID_NAMES
 
 _FEW = 0.02  # the share of a class's pixels inside areas, below which the class lies along borders only
 _DARK = 16  # of 255, the grey below which all of a photo is nearly black
+_LONG = 5  # times as long as wide, above which hardly a fifth of a square is a photo's
 _COMMON = 0.98  # the share of one class, above which the others hardly occur
 
 
@@ -97,6 +98,11 @@ def _photos(facts):
         yield (
             f"{len(dark)} photos are nearly black ({some(dark)}): were 10 or 12 bits saved in a file of 16? Save them "
             "stretched over all greys."
+        )
+    if long := [name for name, fact in facts.items() if max(fact.rows, fact.cols) > _LONG * min(fact.rows, fact.cols)]:
+        yield (
+            f"{len(long)} photos are more than {_LONG} times as long as wide ({some(long)}), and little is left of "
+            "such a strip where it is made to fit a square: cut it into pieces."
         )
     turned = [name for name, fact in facts.items() if fact.photo.orientation in (2, 3, 4)]
     if turned:

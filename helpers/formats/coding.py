@@ -81,7 +81,8 @@ def of_indices(counts, classes, void, folder, palettes=(), example=lambda value:
         )
     if named is None and ((values == [0, VOID] and not told) or (not palettes and _is_no_row(used))):
         raise _unnumbered(values, example)
-    if named is not None and values == [0, VOID] and len(named) == 2 and not told:
+    white = not any(palette.get(VOID) == tables.voc_colour(VOID) for palette in palettes)  # VOC's 255 is void
+    if named is not None and values == [0, VOID] and len(named) == 2 and not told and white:
         why.append("The masks hold 0 and 255 alone, and there are two classes: 0 is the first, 255 the second.")
         return Coding(list(named), {0: 0, VOID: 1}, why)
     first, named = _first(used, values, named, void, palettes)
@@ -154,7 +155,7 @@ def _named(classes, folder):
 
 def class_list(classes):
     """Class names as a list, checked."""
-    if isinstance(classes, str) or not hasattr(classes, "__iter__"):
+    if isinstance(classes, (str, set, frozenset)) or not hasattr(classes, "__iter__"):  # a set has no order
         raise MasksError(f'classes is {classes!r}; it is a list of names, such as ["background", "cat"].')
     names = list(classes)
     tables.check_names(names, "classes")

@@ -73,6 +73,8 @@ class Folder:
                 if name.startswith(".") or name in ("Thumbs.db", "desktop.ini"):
                     continue
                 path = Path(place, name)
+                if any("\ud800" <= sign <= "\udfff" for sign in str(path.relative_to(self.root))):
+                    raise MasksError(f"{ascii(str(path))} has a name that is not in UTF-8: rename that file.")
                 try:
                     found = path.stat()
                 except OSError as error:

@@ -211,6 +211,15 @@ def _rgb(path, picture):
     return np.array(turned.convert("RGB"))
 
 
+def fitted(picture, size, method, around):
+    """A picture resized until it fits into a size (rows, cols), at the top left, with `around` in what is left over."""
+    scale = min(size[0] / picture.shape[0], size[1] / picture.shape[1])
+    rows, cols = (max(1, round(side * scale)) for side in picture.shape[:2])
+    fitted = np.full((*size, *picture.shape[2:]), around, np.uint8)
+    fitted[:rows, :cols] = np.asarray(Image.fromarray(picture).resize((cols, rows), method))
+    return fitted
+
+
 def colour_of(palette, index):
     """The colour (R, G, B) of an index; one beyond the palette's end is black."""
     return tuple(palette[3 * index : 3 * index + 3]) or (0, 0, 0)

@@ -63,6 +63,8 @@ class Canvas:
 class Annotations(Reader):
     """A format whose annotations name their classes; a pixel that no annotation covers is background, class 0.
 
+    What is called "ignore" or "void" is void, unless the given classes have that name; ``__ignore__`` always is.
+
     A subclass calls `number_classes` with the names that occur, and paints with `number`.
     """
 
@@ -75,13 +77,20 @@ class Annotations(Reader):
         found = list(dict.fromkeys(found))
         if self.void is not None and self.void not in found:
             raise MasksError(f"void is {self.void!r}; for {self.format} it is the name of a class: {some(found, 30)}.")
-        voids = {name for name in found if name == self.void or name in VOID_NAMES}
+        given = class_list(self.classes) if self.classes is not None else []
+        said = [name for name in VOID_NAMES if name not in given or name == VOID_NAMES[0]]
+        voids = {name for name in found if name == self.void or name in said}
         names = [name for name in found if name not in voids]
-        if self.classes is not None:
-            self._check_given(names, given := class_list(self.classes), where)
+        if given:
+            self._check_given(names, given, where)
             names = given
         ground = next((name for name in names if name.casefold() in BACKGROUND), None)
         if ground is None:
+            if len(names) == 255:
+                raise MasksError(
+                    f"{where} and the others have 255 classes, and background is one more than a label can tell apart: "
+                    'leave a class out, or name one of them "background".'
+                )
             names = ["background", *names]
         elif self.classes is None:
             names = [ground, *(name for name in names if name != ground)]

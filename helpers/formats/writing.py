@@ -1,7 +1,7 @@
 """Predictions for other tools: an index PNG with a palette, an overlay to look at, and labelme's JSON to correct.
 
-What is written is read back by `helpers.masks.open` without a changed pixel, from the PNG and from the JSON. From JSON,
-background is class 0 if none of the classes is background, and the others come after it.
+What is written is read back by `helpers.masks.open` with the same `classes` without a changed pixel, from the PNG and
+from the JSON. From JSON, background is class 0 if none of the classes is background, and the others come after it.
 """
 
 import json
@@ -42,8 +42,10 @@ def overlay_png(path, image, mask, colours=None, opacity=0.5):
     """Writes a photo, uint8 (row, col, RGB), with the colours of a mask (row, col) over it; void stays as it is.
 
     Raises:
-        ValueError: the two have different sizes, or are no such arrays.
+        ValueError: the two have different sizes, or are no such arrays; the opacity is not from 0 to 1.
     """
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"An opacity is from 0, the photo alone, to 1, the mask alone; this is {opacity}.")
     mask, image = _checked(mask), np.asarray(image)
     if image.shape != (*mask.shape, 3) or image.dtype != np.uint8:
         raise ValueError(f"The photo is {image.dtype} {image.shape}; for this mask it is uint8 {(*mask.shape, 3)}.")
@@ -65,9 +67,12 @@ def labelme_json(path, mask, class_names, photo):
         photo: the photo's file name, as seen from the JSON file's folder.
 
     Raises:
-        ValueError: the mask is no such array, or has a class without name.
+        ValueError: the mask is no such array, or has a class without name; a name stands twice, or stands for void.
     """
     mask, names = _checked(mask), list(class_names)
+    tables.check_names(names, "class_names")
+    if tables.VOID_NAMES[0] in names:
+        raise ValueError(f"A class is called {tables.VOID_NAMES[0]}, which is labelme's word for void: rename it.")
     if (mask[mask != VOID] >= len(names)).any():
         raise ValueError(f"The mask has class {mask[mask != VOID].max()}, and there are {len(names)} class names.")
     ground = next((i for i, name in enumerate(names) if name.casefold() in tables.BACKGROUND), None)

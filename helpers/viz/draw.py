@@ -49,6 +49,7 @@ def png(figure, crop=True, small=True):
 
     Nothing displays a closed figure a second time. `crop` fits the picture to what is drawn, which
     takes as long again. `small` makes it 256 colours, a third of the size, to the same eye; the classes' are exact.
+    Where a hundred and more of a data set's many classes are seen, it keeps all colours.
     """
     full, reduced = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=DPI, bbox_inches="tight" if crop else None, facecolor="white")
@@ -56,13 +57,24 @@ def png(figure, crop=True, small=True):
     if not small:
         return full.getvalue()
     picture = Image.open(full).convert("RGB")
-    exact = np.vstack([PALETTE, style.FEW, VOID_COLOUR, (255, 255, 255)])
+    further = _further_colours(np.asarray(picture))
+    if len(further) > 100:
+        return full.getvalue()
+    exact = np.vstack([PALETTE, style.FEW, VOID_COLOUR, (255, 255, 255), further])
     others = np.reshape(picture.quantize(256 - len(exact)).getpalette(), (-1, 3))
     apart = np.abs(others[:, None] - exact).max(axis=2).min(axis=1) > 8  # nothing that could stand in for an exact one
     table = Image.new("P", (1, 1))
     table.putpalette(np.vstack([exact, others[apart]]).astype("uint8").tobytes())
     picture.quantize(palette=table).save(reduced, format="png")
     return reduced.getvalue()
+
+
+def _further_colours(pixels, least=50):
+    """The colours of the 40th and later classes that a picture, uint8 (row, col, RGB), has often: uint8 (n, RGB)."""
+    colours_ = style.palette(range(255))[len(style.FEW) + len(PALETTE) :]
+    wanted, packed = (x.astype(np.int32) @ (65536, 256, 1) for x in (colours_, pixels))
+    counts = np.bincount(np.searchsorted(np.sort(wanted), packed[np.isin(packed, wanted)]), minlength=len(wanted))
+    return colours_[np.argsort(wanted)[counts >= least]]
 
 
 def colours(mask, class_names=CLASS_NAMES):
@@ -77,12 +89,26 @@ def colours(mask, class_names=CLASS_NAMES):
     return table[mask.astype("uint8")]
 
 
-def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01), class_names=CLASS_NAMES):
-    """Draws a legend, its top at a point of the figure, of the classes in these masks, those with most pixels first."""
+def columns_of(names, inches):
+    """How many columns of a legend with these names fit side by side."""
+    return max(1, int(inches / (0.4 + 0.065 * max(map(len, names), default=0))))
+
+
+def legend(figure, masks, columns=6, most=23, at=(0.5, 0.01), class_names=CLASS_NAMES, room=None):
+    """Draws a legend, its top at a point of the figure, of the classes in these masks, those with most pixels first.
+
+    Args:
+        columns, most: of names, at the most.
+        room: (inches across, rows), where there is no more: long names stand in fewer columns, and those of few pixels
+            are left out.
+    """
     palette = style.palette(class_names)
     counts = np.bincount(np.concatenate([np.asarray(mask).ravel() for mask in masks]), minlength=256)
     order = np.argsort(-counts[: len(class_names)], kind="stable")
     shown = [c for c in order[:most] if counts[c]]
+    if room:
+        columns = min(columns, columns_of([class_names[c] for c in shown], room[0]))
+        shown = shown[: room[1] * columns - bool(counts[VOID])]
     names, handles = [class_names[c] for c in shown], [Patch(color=palette[c] / 255) for c in shown]
     if counts[VOID]:
         names.append("void (unlabelled)")

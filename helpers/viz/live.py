@@ -166,7 +166,8 @@ class View(keras.callbacks.Callback):
             axis.annotate(text, (middle, 1), xytext=(0, 4), xycoords=("data", "axes fraction"),
                           textcoords="offset points", ha="center", fontsize=10)  # fmt: skip
         at = (0.5, 0.5 / height)
-        draw.legend(figure, [*self.labels, *masks], columns=8, most=15, at=at, class_names=self.class_names)
+        options = {"columns": 8, "most": 15, "room": (11, 2), "class_names": self.class_names}
+        draw.legend(figure, [*self.labels, *masks], at=at, **options)
         return figure
 
     def _plot_loss(self, axis):

@@ -33,7 +33,8 @@ def figure(data, count=6, across=3):
         labels.append(label[::every, ::every])
         axis.imshow(outlined(image[::every, ::every], labels[-1], data.class_names), interpolation="nearest")
         axis.set_title(name, fontsize=9, parse_math=False)  # a name may hold $
-    draw.legend(result, labels, most=MOST, at=(0.5, 0.55 / height), class_names=data.class_names)
+    at, room = (0.5, 0.55 / height), (3.4 * across, MOST + 1)
+    draw.legend(result, labels, most=MOST, at=at, class_names=data.class_names, room=room)
     result.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.6 / height, wspace=0.03, hspace=0.15)
     return result
 

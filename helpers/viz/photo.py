@@ -35,8 +35,9 @@ def figure(image, mask, confidence, class_names=CLASS_NAMES):
     high = max(0.35, 10 * rows / cols) if down > 1 else min(5.0, 3.6 * rows / cols)
     wide = 10.0 if down > 1 else max(2.5, high * cols / rows)
     title, gap, width = 0.35, 0.12, across * (wide + 0.12)
-    legend_columns = int(width * 2 / 3 / 1.5)
-    foot = max(0.65, 0.2 * -(-len(np.unique(mask)) // legend_columns) + 0.2)
+    named = [f"{name} {_percent(share)}" for name, share in shares(mask, class_names).items()]
+    legend_columns = min(int(width * 2 / 3 / 1.5), draw.columns_of(named, width * 2 / 3))
+    foot = max(0.65, 0.2 * -(-len(named) // legend_columns) + 0.2)
     height = down * (title + high) + foot
     places = {"left": gap / 2 / width, "right": 1 - gap / 2 / width, "top": 1 - title / height, "bottom": foot / height}
     places |= {"wspace": gap / wide, "hspace": title / high}
@@ -52,8 +53,8 @@ def figure(image, mask, confidence, class_names=CLASS_NAMES):
     bar.set_xlabel("probability of the chosen class", fontsize=9, labelpad=1)
     at, most = (1 / 3, foot / height), len(class_names)
     legend = draw.legend(result, [mask], columns=legend_columns, most=most, at=at, class_names=class_names)
-    for text, (name, share) in zip(legend.get_texts(), shares(mask, class_names).items(), strict=True):
-        text.set_text(f"{name} {_percent(share)}")
+    for text, name in zip(legend.get_texts(), named, strict=True):
+        text.set_text(name)
     return result
 
 

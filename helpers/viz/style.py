@@ -31,6 +31,12 @@ GOOD, BAD = "#00664b", "#a03000"  # for a note under a picture: dark enough to b
 DOWN, BOTTOM, UP = BLUE, "#d95f02", GREEN  # the two arms of the U-Net's picture, and what joins them
 PALE_BLUE, PALE_YELLOW, PALE_GREEN = "#cde3f2", "#fff0cc", "#cfe9df"  # boxes behind black text
 
+# Fonts of systems and of free collections with the letters of China, Japan and Korea, which Matplotlib's own lacks.
+FURTHER_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "WenQuanYi Micro Hei",
+    "Microsoft YaHei", "SimHei", "Yu Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo",
+    "Arial Unicode MS",
+)  # fmt: skip
 FIGURES = {"figure.dpi": 80, "font.size": 10, "axes.titlesize": 11, "axes.axisbelow": True}
 
 
@@ -56,7 +62,13 @@ def palette(class_names):
 
 
 def apply():
-    """Gives every figure that Matplotlib draws from now on the style of the series."""
-    import matplotlib.pyplot as plt
+    """Gives every figure that Matplotlib draws from now on the style of the series.
 
+    A letter that Matplotlib's font lacks is drawn in the first of `FURTHER_FONTS` that is there and has it.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib import font_manager
+
+    there = font_manager.get_font_names()
     plt.rcParams.update(FIGURES)
+    plt.rcParams["font.family"] = ["sans-serif", *(font for font in FURTHER_FONTS if font in there)]

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+import sys
 import tracemalloc
 import zlib
 
@@ -127,7 +128,7 @@ def test_numbers_and_colours_mixed(root, place):
         ({"classes": ["a", "a"]}, "twice"), ({"classes": {"a": 0}}, "no numbers"), ({"classes": [1, 2]}, "a text"),
         ({"void": "grey"}, "a number"), ({"colours": {"a": (0, 0, 0)}}, "not colours"),
         ({"colours": "pascal"}, "numbers"), ({"colours": np.zeros((2, 3))}, "not colours"),
-        ({"classes": [f"c{i}" for i in range(300)]}, "300 class names"),
+        ({"classes": [f"c{i}" for i in range(300)]}, "300 class names"), ({"classes": {"a", "b"}}, "list of names"),
     ],
 )  # fmt: skip
 def test_arguments_that_make_no_sense(root, place, options, said):
@@ -162,6 +163,17 @@ def test_yolos_outlines_are_named(root, place):
     (root / "labels").mkdir()
     (root / "labels" / "a.txt").write_text("0 0.1 0.1 0.5 0.1 0.5 0.5\n")
     refused(root, place, root / "labels" / "a.txt", "YOLO")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are of bytes on Linux alone")
+@pytest.mark.parametrize("file", [b"img_\xff.jpg", b"\xe4/img_9.jpg"])
+def test_a_name_that_is_not_in_utf_8(root, place, file):
+    pairs(root, [0, 1])
+    new = os.fsencode(root / "images") + b"/" + file
+    os.makedirs(os.path.dirname(new), exist_ok=True)
+    os.rename(os.fsencode(root / "images" / "img_3.jpg"), new)
+    with pytest.raises(MasksError, match="not in UTF-8: rename"):
+        masks.open(root)
 
 
 def test_a_link_that_leads_nowhere(root, place):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from helpers import masks
 from helpers.formats import outlines, writing
+from helpers.masks import MasksError
 from support.mask_folders import areas, photo
 
 pytestmark = pytest.mark.usefixtures("own_data_folder")
@@ -65,6 +66,47 @@ def test_written_and_opened_again_no_pixel_changes(tmp_path, write):
     assert data.class_names == names
 
 
+@pytest.mark.parametrize("write", ["png", "json"])
+@pytest.mark.parametrize(
+    "names",
+    [["a$b", "x_y", "100 %", "A & B", "<b>", '"q"', "Straße", "天空", "_x"], ["sky", "Background", "tree"]]
+    + [["background", "void", "ignore"], ["background"], ["background", *(f"c{i}" for i in range(254))]],
+    ids=["signs", "background second", "classes called void", "one", "255"],
+)
+def test_names_of_all_kinds_come_back_with_their_pixels(tmp_path, write, names):
+    lacking = write == "json" and names[0] == "a$b"  # background comes before them
+    values = np.r_[np.arange(len(names)), 255]
+    expected = {}
+    for i in range(3):
+        photo(tmp_path / "set" / f"img_{i}.jpg", cols=len(values), seed=i)
+        mask = areas(values, cols=len(values), seed=i).astype("uint8")
+        expected[f"img_{i}"] = np.where((mask == 255) | (not lacking), mask, mask + np.uint8(1))
+        if write == "png":
+            writing.index_png(tmp_path / "set" / f"img_{i}.png", mask)
+        else:
+            writing.labelme_json(tmp_path / "set" / f"img_{i}.json", mask, names, f"img_{i}.jpg")
+    data = masks.open(tmp_path / "set", classes=names)
+    assert data.class_names == (["background"] if lacking else []) + names
+    for name, mask in expected.items():
+        assert np.array_equal(data.label(name), mask), name
+
+
+def test_void_beside_the_first_of_two_classes_stays_void(tmp_path):
+    """In masks without VOC's palette 0 and 255 alone are two classes."""
+    photo(tmp_path / "set" / "a.jpg")
+    mask = areas([0, 255]).astype("uint8")
+    writing.index_png(tmp_path / "set" / "a.png", mask, colours=[(1, 2, 3), (4, 5, 6)])
+    assert np.array_equal(masks.open(tmp_path / "set", classes=["ground", "cat"]).label("a"), mask)
+
+
+def test_255_classes_without_background_are_one_too_many_for_json(tmp_path):
+    names = [f"c{i}" for i in range(255)]
+    photo(tmp_path / "set" / "a.jpg")
+    writing.labelme_json(tmp_path / "set" / "a.json", areas([0, 1]).astype("uint8"), names, "a.jpg")
+    with pytest.raises(MasksError, match="a.json .*255 classes, and background is one more"):
+        masks.open(tmp_path / "set", classes=names)
+
+
 def test_from_json_background_comes_before_classes_without_it(tmp_path):
     photo(tmp_path / "set" / "a.png")
     mask = random_mask(0, values=(0, 1))
@@ -104,6 +146,14 @@ def test_what_is_no_mask_is_refused(tmp_path):
         writing.index_png(tmp_path / "a.png", np.zeros((4, 4)))
     with pytest.raises(ValueError, match="class 5"):
         writing.labelme_json(tmp_path / "a.json", np.full((4, 4), 5, "uint8"), ["a"], "a.png")
+    for names, said in ((["a", "a"], "twice"), (["a", " "], "a text"), (["a", "__ignore__"], "word for void")):
+        with pytest.raises(ValueError, match=said):
+            writing.labelme_json(tmp_path / "a.json", np.zeros((4, 4), "uint8"), names, "a.png")
+    for opacity in (-0.5, 2, float("nan")):
+        with pytest.raises(ValueError, match="opacity is from 0"):
+            writing.overlay_png(
+                tmp_path / "a.png", np.zeros((4, 4, 3), "uint8"), np.zeros((4, 4), "uint8"), None, opacity
+            )
     with pytest.raises(ValueError, match="photo"):
         writing.overlay_png(tmp_path / "a.png", np.zeros((4, 5, 3), "uint8"), np.zeros((4, 4), "uint8"))
     assert not list(tmp_path.glob("a.*"))

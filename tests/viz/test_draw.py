@@ -96,6 +96,17 @@ def test_a_small_png_keeps_the_classes_colours():
     assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
+@pytest.mark.parametrize("n", [60, 150, 255])
+def test_a_small_png_keeps_the_colours_of_many_classes(n):
+    names = [f"class {i}" for i in range(n)]
+    mask = np.arange(256).reshape(16, 16).clip(max=n - 1).repeat(16, 0).repeat(16, 1).astype("uint8")
+    figure = plt.figure(figsize=(6.4, 3.2))
+    for i, picture in enumerate((draw.colours(mask, names), RANDOM.randint(0, 256, (256, 256, 3)).astype("uint8"))):
+        draw.plain(figure.add_axes([i / 2, 0, 0.5, 1])).imshow(picture, interpolation="nearest")
+    drawn = np.asarray(Image.open(io.BytesIO(draw.png(figure, crop=False))).convert("RGB"))
+    assert np.array_equal(drawn[8::16, 8:248:16], draw.colours(mask, names)[8::16, 8:248:16])
+
+
 def test_a_picture_carries_its_text_with_what_colabs_ipython_knows(monkeypatch):
     class Image7(IPython.display.Image):
         """With the arguments of IPython 7.34, which Colab has."""

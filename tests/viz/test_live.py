@@ -193,6 +193,19 @@ def test_other_classes_have_their_names():
         plt.close(figure)
 
 
+def test_long_names_stand_in_fewer_columns_and_none_is_cut():
+    names = [f"a plant that has a very long name, number {i}" for i in range(8)]
+    labels = np.arange(256, dtype="uint8").reshape(1, 16, 16) // 32
+    view = live.View(np.zeros((1, 16, 16, 3), "uint8"), labels, 4, names)
+    view.params, view.masks, view.finished = {"epochs": 1, "steps": 1}, [labels], False
+    view.epochs, view.steps, view.seen, view.training_seconds = {name: [] for name in live.SHOWN}, [], 0, 0
+    figure = view.figure()
+    figure.canvas.draw()
+    texts = [text.get_window_extent() for text in figure.legends[0].get_texts()]
+    assert len(texts) >= 4 and all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 for box in texts)
+    plt.close(figure)
+
+
 def test_scrubber_turns_the_picture(run):
     box = live.scrubber(run[0])
     controls, picture = box.children

@@ -70,6 +70,19 @@ def test_nothing_is_clipped_or_overlaps(shape, n_classes):
     plt.close(figure)
 
 
+@pytest.mark.parametrize("shape", [(100, 100), (150, 100), (100, 260)])
+def test_long_names_keep_clear_of_the_bar_of_confidence(shape):
+    names = [f"a plant that has a very long name, number {i}" for i in range(8)]
+    mask = np.resize(np.arange(8, dtype="uint8"), shape)
+    figure = photo.figure(noise(*shape), mask, np.ones(shape), names)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert len(legend.get_texts()) == 8 and box.x0 >= 0 and box.y0 >= 0
+    assert not any(box.overlaps(axis.get_window_extent()) for axis in figure.axes)
+    plt.close(figure)
+
+
 MASK = np.full((20, 50), CLASS_NAMES.index("sky"), "uint8")
 MASK[10:, :] = CLASS_NAMES.index("tree")
 MASK[18:, 30:] = CLASS_NAMES.index("sea")

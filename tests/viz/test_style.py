@@ -91,3 +91,10 @@ def test_the_style_is_applied_to_matplotlib():
         style.apply()
         assert plt.rcParams["figure.dpi"] == 80 and plt.rcParams["axes.axisbelow"] is True
         assert plt.rcParams["font.size"] == 10 and plt.rcParams["axes.titlesize"] == 11
+
+
+def test_letters_that_the_font_lacks_come_from_a_font_that_is_there(monkeypatch):
+    monkeypatch.setattr(style, "FURTHER_FONTS", ("A font of no machine", "STIXGeneral"))
+    with plt.rc_context():
+        style.apply()
+        assert plt.rcParams["font.family"] == ["sans-serif", "STIXGeneral"]
