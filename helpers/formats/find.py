@@ -15,7 +15,14 @@ _UNREAD_PHOTOS = (".heic", ".heif", ".avif", ".jfif", ".jp2", ".cr2", ".nef", ".
 
 
 def reader(folder, **options):
-    """The `helpers.formats.reader.Reader` of a folder; arguments as in `_reader`, which finds it."""
+    """The `helpers.formats.reader.Reader` of a folder.
+
+    Args:
+        folder: the `Folder`. options: classes, colours and void, as in `helpers.masks.open`.
+
+    Raises:
+        MasksError: no format is recognised, or two are, or one that is not read here.
+    """
     found = _reader(folder, options)
     if left := folder.with_suffix(*_UNREAD_PHOTOS):
         found.warnings.append(
@@ -25,14 +32,7 @@ def reader(folder, **options):
 
 
 def _reader(folder, options):
-    """The `helpers.formats.reader.Reader` of a folder.
-
-    Args:
-        folder: the `Folder`. options: classes, colours and void, as in `helpers.masks.open`.
-
-    Raises:
-        MasksError: no format is recognised, or two are, or one that is not read here.
-    """
+    """`reader`, but for what it says about photos that are not read."""
     found = list(_annotated(folder, options))
     if len(found) > 1:
         raise MasksError(f"{folder.root} holds {' and '.join(n for n, _ in found)}: keep one, and move the others out.")
