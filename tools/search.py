@@ -81,6 +81,7 @@ class Experiment(Recipe):
     turn: float = 0.0  # degrees, see `warped`
     mix: float = 0.0  # the share of images that get a rectangle of another one, see `mixed`
     paste: float = 0.0  # the share of images that get the rare things of another one, see `pasted`
+    repeat: float = 0.0  # images of classes that a smaller share of the images has come more often, see `repeated`
     smoothing: float = 0.0  # of the labels, see `Smoothed`
 
     def loss(self, pixel_counts):
@@ -106,7 +107,8 @@ class Experiment(Recipe):
 
     def feed(self, images, labels):
         """The recipe's feed; where its batches are changed, as a function that makes the stream."""
-        feed = super().feed(images, labels)
+        shown = repeated(labels, self.repeat, self.seed) if self.repeat else slice(None)
+        feed = super().feed(images[shown], labels[shown])
         if not (self.colour or self.stretch or self.turn or self.mix or self.paste):
             return feed
         steps = len(images) // self.batch
@@ -247,6 +249,22 @@ def mixed(images, labels, share, seed):
     return mixed_images, tf.where(taken, tf.roll(labels, -1, axis=0), labels)
 
 
+def repeated(labels, share, seed):
+    """Which images a round of training goes through, some of them more than once: int (n,).
+
+    A class that a share f < `share` of the images has makes those images come sqrt(share / f) times, on average; the
+    rarest class of an image decides: repeat factor sampling (Gupta, Dollár, Girshick, "LVIS", CVPR 2019).
+
+    Args:
+        labels: uint8 (image, row, col). share: 0 to 1. seed: an integer.
+    """
+    has = np.stack([np.bincount(label.ravel(), minlength=256)[: len(CLASS_NAMES)] > 0 for label in labels])
+    factors = np.sqrt(np.maximum(1, share / np.maximum(has.mean(axis=0), 1 / len(labels))))
+    factors = np.where(has, factors, 1).max(axis=1)
+    times = (factors + np.random.RandomState(seed).uniform(size=len(labels))).astype(int)
+    return np.repeat(np.arange(len(labels)), times)
+
+
 def with_each(names, labels, pixels=20):
     """The images that have each of these classes, one class after the other: int (n,), each class equally often.
 
@@ -328,9 +346,12 @@ def run(what, settings, dataset, keep):
     checkpoint = keep / (hashlib.sha256(repr(trial).encode()).hexdigest()[:12] + ".keras")
     begun, before = checkpoint.exists(), time.process_time()
     record = runs.run(dataset, trial, precision=trial.precision, checkpoint=checkpoint, score_test=False)
+    training, validation = pipeline.load(dataset)
     model = keras.models.load_model(checkpoint, compile=trial.average > 0)
     if trial.average:  # Keras puts the averages in at the end of fit, after the last epoch was saved
         model.optimizer.finalize_variable_values(model.trainable_variables)
+        for images, _ in trial.feed(training.images, training.labels)().take(60):
+            model(images, training=True)  # batch normalisation's statistics were those of the last weights
     same = {
         "what": what,
         "command": shlex.join(["python", "tools/search.py", "--what", what, *settings]),
@@ -341,7 +362,7 @@ def run(what, settings, dataset, keep):
         "core_minutes": "" if begun else round((time.process_time() - before) / 60, 1),
         "gflops": round(matmul_rate(trial.precision.removeprefix("mixed_")) / 1e9),  # of the machine, large products
     }
-    _, images, labels = pipeline.load(dataset)[1]
+    _, images, labels = validation
     matrices = {how: predict.evaluate(model, images, labels, **options) for how, options in AUGMENTATIONS.items()}
     scores = {how: metrics.scores(matrix) for how, matrix in matrices.items()}
     return [

@@ -61,6 +61,9 @@ def test_the_averages_are_scored_where_there_are_any(data, tmp_path, monkeypatch
     averages = model.optimizer._model_variables_moving_average
     for weight, average in zip(model.trainable_variables, averages, strict=True):
         np.testing.assert_array_equal(weight, average)
+    saved = keras.models.load_model(next(tmp_path.glob("*.keras")), compile=False)
+    for now, then in zip(model.non_trainable_variables, saved.non_trainable_variables, strict=True):
+        assert not np.allclose(now, then)  # the statistics are those of the averaged weights
 
 
 def test_two_recipes_are_compared_in_pairs_of_seeds(data, two, capsys):  # noqa: F811
@@ -254,6 +257,29 @@ def test_mixed_batches_go_on_as_they_would_have(data):  # noqa: F811
     assert all(np.array_equal(x, z) for x, z in zip(whole[len(whole) // 2 :], later, strict=True))
     plain = [x.numpy() for x, _ in dataclasses.replace(trial, mix=0.0).feed(images, labels)()]
     assert np.mean([not np.array_equal(x, z) for x, z in zip(plain, whole, strict=True)]) > 0.9
+
+
+def test_images_of_a_rare_class_come_more_often():
+    """By hand: 100 of 400 images have persons, 4 have birds."""
+    labels = np.full((400, 2, 2), 27, "uint8")
+    labels[:100, 0, 0], labels[-4:, 1, 1], labels[:, 1, 0] = 17, 2, 255  # persons, birds, and void in all of them
+    times = np.bincount(search.repeated(labels, 0.25, seed=1), minlength=400)
+    assert (times[:-4] == 1).all() and (times[-4:] == 5).all()  # sqrt(0.25 / 0.01)
+    times = np.bincount(search.repeated(labels, 0.36, seed=1), minlength=400)
+    assert (times[-4:] == 6).all() and (times[100:-4] == 1).all()
+    assert times[:100].mean() == pytest.approx(1.2, abs=0.1) and set(times[:100]) == {1, 2}  # sqrt(0.36 / 0.25)
+
+
+def test_repeated_images_fill_as_many_steps(data):  # noqa: F811
+    images, labels = siftflow.SiftFlow(data).load("train")
+    labels[0], labels[1:] = 2, 27  # the one bird
+    images[0], images[1:] = 255, 0
+    trial = search.Experiment(size=16, batch=4, epochs=2, repeat=0.5, light=0.0)
+    batches = list(trial.feed(images, labels)().take(2 * (len(images) // 4)))
+    assert len(batches) == 2 * (len(images) // 4)
+    share = np.mean([np.mean(y == 2) for _, y in batches])
+    times = int(np.sqrt(0.5 * len(images)))
+    assert times / (len(images) + times) * 0.6 < share < (times + 1) / (len(images) + times) * 1.6
 
 
 def test_each_rare_thing_is_had_equally_often():
