@@ -70,6 +70,7 @@ class Experiment(Recipe):
     norm: str = "batch"  # or "group" (Wu and He, ECCV 2018)
     up: str = "transpose"  # or "bilinear", "nearest": enlarged, then a 1x1 convolution
     widest: int = 10**6  # no level has more filters
+    top: int = 0  # filters of one more level above the others, twice as fine
     dropout: float = 0.0  # at the bottom
     context: int = 0  # 1: the bottom's average over the whole image is added at each of its places
     dice: int = 0  # 1: a Dice loss is added
@@ -142,12 +143,14 @@ class Experiment(Recipe):
     def network(self, n_classes):
         """The network of `helpers.unet`, rebuilt with the settings above."""
         filters = [min(self.filters * 2**level, self.widest) for level in range(self.depth + 1)]
+        filters = [self.top] * (self.top > 0) + filters
+        depth = len(filters) - 1
         image = keras.Input((self.size, self.size, 3))
         x = layers.Rescaling(1 / 127.5, offset=-1)(image)
         if self.stem > 1:
             x = self._convolution(x, filters[0], self.stem, self.stem)
         skips = []
-        for level in range(self.depth):
+        for level in range(depth):
             x = self._block(x, filters[level])
             skips.append(x)
             x = layers.MaxPooling2D(2)(x)
@@ -157,7 +160,7 @@ class Experiment(Recipe):
             x = layers.Add()([x, layers.Dense(filters[-1], activation="relu")(average)])
         if self.dropout:
             x = layers.SpatialDropout2D(self.dropout, seed=self.seed)(x)
-        for level in reversed(range(self.depth)):
+        for level in reversed(range(depth)):
             if self.up == "transpose":
                 x = layers.Conv2DTranspose(filters[level], 2, strides=2)(x)
             else:

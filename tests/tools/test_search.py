@@ -130,6 +130,7 @@ def test_without_changes_the_network_is_the_recipes(settings):
         {"norm": "group", "filters": 8},
         {"up": "bilinear"},
         {"widest": 8},
+        {"top": 4},
         {"dropout": 0.5},
         {"context": 1},
     ],
@@ -142,6 +143,14 @@ def test_a_changed_network_is_another(settings):
     assert [type(layer) for layer in changed.layers] != [type(layer) for layer in plain.layers] or (
         changed.count_params() != plain.count_params()
     )
+
+
+def test_a_level_more_at_the_top():
+    """Its filters beside those of the others: 4 at 32x32, then 8, 16 and 32."""
+    network = search.Experiment(size=32, filters=8, depth=2, top=4).network(5)
+    widths = [layer.output.shape[1::2] for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    down = [(32, 4), (16, 8), (8, 16), (4, 32)]
+    assert widths == [w for w in down + down[-2::-1] for _ in range(2)] + [(32, 5)]
 
 
 def test_context_reaches_every_place():
