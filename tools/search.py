@@ -71,6 +71,7 @@ class Experiment(Recipe):
     up: str = "transpose"  # or "bilinear", "nearest": enlarged, then a 1x1 convolution
     widest: int = 10**6  # no level has more filters
     top: int = 0  # filters of one more level above the others, twice as fine
+    scored: int = 1  # of the finest levels, each has logits, which are enlarged and added up, as in FCN
     dropout: float = 0.0  # at the bottom
     context: int = 0  # 1: the bottom's average over the whole image is added at each of its places
     dice: int = 0  # 1: a Dice loss is added
@@ -160,16 +161,27 @@ class Experiment(Recipe):
             x = layers.Add()([x, layers.Dense(filters[-1], activation="relu")(average)])
         if self.dropout:
             x = layers.SpatialDropout2D(self.dropout, seed=self.seed)(x)
+        scores = None
         for level in reversed(range(depth)):
             if self.up == "transpose":
                 x = layers.Conv2DTranspose(filters[level], 2, strides=2)(x)
             else:
                 x = layers.UpSampling2D(2, interpolation=self.up)(layers.Conv2D(filters[level], 1)(x))
             x = self._block(layers.Concatenate()([skips[level], x]), filters[level])
-        logits = layers.Conv2D(n_classes, 1, dtype="float32", name="logits")(x)
+            if 0 < level < self.scored:
+                scores = self._with_scores(x, n_classes, scores)
+        logits = self._with_scores(x, n_classes, scores, name="logits")
         if self.stem > 1:
             logits = layers.UpSampling2D(self.stem, interpolation="bilinear", dtype="float32")(logits)
         return keras.Model(image, logits)
+
+    def _with_scores(self, x, n_classes, coarser, name=None):
+        """The logits of a level, to which those of the coarser ones are added."""
+        logits = layers.Conv2D(n_classes, 1, dtype="float32", name=name)(x)
+        if coarser is None:
+            return logits
+        enlarged = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32")(coarser)
+        return layers.Add(dtype="float32")([logits, enlarged])
 
     def _block(self, x, filters):
         shortcut = x

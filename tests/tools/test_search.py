@@ -131,6 +131,7 @@ def test_without_changes_the_network_is_the_recipes(settings):
         {"up": "bilinear"},
         {"widest": 8},
         {"top": 4},
+        {"scored": 2},
         {"dropout": 0.5},
         {"context": 1},
     ],
