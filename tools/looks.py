@@ -3,7 +3,8 @@
 python tools/looks.py siftflow_cpu build/another.keras    some minutes a network; needs the photographs (make data)
 
 A network sees each image and its mirror image in every size: `SIZES` says how many times as large as it was trained on.
-The test images are not touched, so that the sizes may be chosen by what this prints.
+Several networks are also scored together: the logarithms of their probabilities are averaged, each network looking in
+the sizes `TOGETHER`. The test images are not touched, so that the sizes may be chosen by what this prints.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import keras
+from keras import ops
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import metrics, pipeline, predict, runs, siftflow
@@ -19,6 +21,7 @@ from helpers.engine import archive, hardware, muon  # noqa: F401 (a checkpoint m
 
 OUT = Path(__file__).resolve().parent.parent / "results" / "looks.json"
 SIZES = ((1.0,), (1.25,), (1.5,), (1.75,), (2.0,), (1.0, 1.25), (1.0, 1.5), (1.0, 1.75), (1.0, 2.0), (1.0, 2.5))
+TOGETHER = (1.0, 1.75)
 
 
 def network(name):
@@ -36,7 +39,26 @@ def network(name):
 def scored(model, images, labels):
     """The four scores for each of `SIZES`: {"1, 1.25": {score: fraction}}."""
     matrices = {sizes: predict.evaluate(model, images, labels, scales=sizes) for sizes in SIZES}
-    return {", ".join(f"{size:g}" for size in sizes): metrics.scores(matrix) for sizes, matrix in matrices.items()}
+    return {_named(sizes): metrics.scores(matrix) for sizes, matrix in matrices.items()}
+
+
+def _named(sizes):
+    return ", ".join(f"{size:g}" for size in sizes)
+
+
+def _line(name, sizes, scores):
+    return " ".join([f"{name:24} {sizes:8}", *(f"{100 * value:6.2f}" for value in scores.values())])
+
+
+def scored_together(models, images, labels):
+    """The four scores of several networks as one: {score: fraction}."""
+    confusion = metrics.ConfusionMatrix(models[0].output_shape[-1])
+    start = 0
+    for maps in zip(*(predict.predict_logits(model, images, scales=TOGETHER) for model in models), strict=True):
+        mean = sum(ops.log_softmax(logits) for logits in maps) / len(maps)
+        confusion.update_state(labels[start : start + len(mean)], mean)
+        start += len(mean)
+    return metrics.scores(ops.convert_to_numpy(confusion.result()))
 
 
 def main(arguments=None):
@@ -54,7 +76,11 @@ def main(arguments=None):
         for name, model in models.items():
             found[name] = scored(model, images, labels)
             for sizes, scores in found[name].items():
-                print(f"{name:24} {sizes:8}", *(f"{100 * value:6.2f}" for value in scores.values()), flush=True)
+                print(_line(name, sizes, scores), flush=True)
+        if len(models) > 1:
+            sizes = _named(TOGETHER)
+            found["together"] = {sizes: scored_together(list(models.values()), images, labels)}
+            print(_line("together", sizes, found["together"][sizes]), flush=True)
     except ValueError as error:
         parser.exit(1, f"{error}\n")
     typed = [Path(name).name for name in given.networks]

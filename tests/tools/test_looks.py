@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import looks
@@ -27,12 +28,28 @@ def test_each_network_is_scored_in_each_size(data, networks, tmp_path, capsys): 
     looks.main([*networks, "--data", str(data), "--out", str(tmp_path / "looks.json")])
     record = json.loads((tmp_path / "looks.json").read_text())
     assert record["command"] == "python tools/looks.py one.keras other.npz"
-    assert set(record["validation"]) == {"one", "other"} and len(capsys.readouterr().out.splitlines()) == 20
+    assert set(record["validation"]) == {"one", "other", "together"} and len(capsys.readouterr().out.splitlines()) == 21
     _, images, labels = pipeline.load(siftflow.SiftFlow(data))[1]
     for sizes, key in (((1.0,), "1"), ((1.0, 1.75), "1, 1.75")):
         scores = metrics.scores(predict.evaluate(looks.network(networks[0]), images, labels, scales=sizes))
         assert record["validation"]["one"][key] == pytest.approx(scores, abs=1e-6)
         assert record["validation"]["other"][key]["pixel_accuracy"] == pytest.approx(scores["pixel_accuracy"], abs=0.02)
+
+
+def test_together_the_surer_network_decides(data):  # noqa: F811
+    """Two networks that see nothing: one gives sky 0.9, the other building 0.6; the product is larger for sky."""
+    sky, building = 27, 5
+    _, images, labels = pipeline.load(siftflow.SiftFlow(data))[1]
+    models = []
+    for named, probability in ((sky, 0.9), (building, 0.6)):
+        model = Recipe(**SMALL).network(siftflow.N_CLASSES)
+        others = np.log((1 - probability) / (siftflow.N_CLASSES - 1))
+        bias = np.where(np.arange(siftflow.N_CLASSES) == named, np.log(probability), others)
+        model.get_layer("logits").set_weights([np.zeros_like(model.get_layer("logits").get_weights()[0]), bias])
+        models.append(model)
+    found = looks.scored_together(models, images, labels)
+    assert found["pixel_accuracy"] == pytest.approx(np.mean(labels[labels != 255] == sky))
+    assert found != pytest.approx(looks.scored_together(models[1:], images, labels))
 
 
 @pytest.mark.parametrize("name", ["no_such", "none.keras"])
