@@ -36,10 +36,15 @@ def network(name):
         raise ValueError(f"{name} is no network: {error}") from error
 
 
-def scored(model, images, labels):
-    """The four scores for each of `SIZES`: {"1, 1.25": {score: fraction}}."""
-    matrices = {sizes: predict.evaluate(model, images, labels, scales=sizes) for sizes in SIZES}
+def scored(model, images, labels, looks=SIZES):
+    """The four scores for each choice of sizes: {"1, 1.25": {score: fraction}}."""
+    matrices = {sizes: predict.evaluate(model, images, labels, scales=sizes) for sizes in looks}
     return {_named(sizes): metrics.scores(matrix) for sizes, matrix in matrices.items()}
+
+
+def _sizes(words):
+    """The sizes that were typed as "1,1.75"."""
+    return tuple(float(word) for word in words.split(","))
 
 
 def _named(sizes):
@@ -66,6 +71,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="+", help="names in data/checkpoints, .npz or .keras files")
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--sizes", nargs="+", type=_sizes, default=SIZES, metavar="A,B", help="instead of `SIZES`")
     parser.add_argument("--out", type=Path, default=OUT, help="a .json file")
     given = parser.parse_args(arguments)
     try:
@@ -74,7 +80,7 @@ def main(arguments=None):
         _, images, labels = pipeline.load(dataset)[1]
         found = {}
         for name, model in models.items():
-            found[name] = scored(model, images, labels)
+            found[name] = scored(model, images, labels, given.sizes)
             for sizes, scores in found[name].items():
                 print(_line(name, sizes, scores), flush=True)
         if len(models) > 1:
@@ -84,6 +90,8 @@ def main(arguments=None):
     except ValueError as error:
         parser.exit(1, f"{error}\n")
     typed = [Path(name).name for name in given.networks]
+    if given.sizes != SIZES:
+        typed += ["--sizes", *(_named(sizes).replace(" ", "") for sizes in given.sizes)]
     record = {
         "command": shlex.join(["python", "tools/looks.py", *typed]),
         "versions": hardware.versions(),

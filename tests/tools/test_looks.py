@@ -36,6 +36,17 @@ def test_each_network_is_scored_in_each_size(data, networks, tmp_path, capsys): 
         assert record["validation"]["other"][key]["pixel_accuracy"] == pytest.approx(scores["pixel_accuracy"], abs=0.02)
 
 
+def test_sizes_may_be_chosen(data, networks, tmp_path, capsys):  # noqa: F811
+    given = [networks[0], "--sizes", "1", "1,1.75", "--data", str(data), "--out", str(tmp_path / "looks.json")]
+    looks.main(given)
+    record = json.loads((tmp_path / "looks.json").read_text())
+    assert record["command"] == "python tools/looks.py one.keras --sizes 1 1,1.75"
+    assert list(record["validation"]) == ["one"] and list(record["validation"]["one"]) == ["1", "1, 1.75"]
+    with pytest.raises(SystemExit):
+        looks.main([networks[0], "--sizes", "large"])
+    assert "large" in capsys.readouterr().err
+
+
 def test_together_the_surer_network_decides(data):  # noqa: F811
     """Two networks that see nothing: one gives sky 0.9, the other building 0.6; the product is larger for sky."""
     sky, building = 27, 5
