@@ -99,12 +99,15 @@ def test_the_table_of_experiments_is_that_of_the_log():
 
 def test_the_table_of_single_changes_is_that_of_the_log():
     with (ROOT / "results" / "experiments.csv").open(newline="") as log:
-        logged = {
-            (row["seed"], *(f"{float(row[name]) + 1e-9:.1f}" for name in ("pixel_accuracy", "mean_iou")))
+        every = {
+            (row["epochs"], row["seed"], *(f"{float(row[name]) + 1e-9:.1f}" for name in ("pixel_accuracy", "mean_iou")))
             for row in csv.DictReader(log)
-            if row["test_time_augmentation"] == "flip, two sizes" and row["epochs"] == "20"
+            if row["test_time_augmentation"] == "flip, two sizes"
         }
+    logged = {tuple(cells) for epochs, *cells in every if epochs == "20"}
     page = text("results/README.md")
+    (finer,) = re.findall(r"A level at full resolution.*?(\d+\.\d) and (\d+\.\d) with four looks", page, re.DOTALL)
+    assert ("60", "0", *finer) in every
     table = page[page.index("One change each, 20 epochs") : page.index("## At which size")]
     shown = [tuple(cell.strip() for cell in line.split("|")[2:5]) for line in table.splitlines() if "|" in line][2:]
     assert len(shown) >= 4 and set(shown) <= logged, set(shown) - logged
