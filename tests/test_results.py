@@ -69,12 +69,28 @@ def test_the_gpu_run_is_that_of_the_full_size_recipe():
         ("README.md", "a larger one", GPU),
         ("results/README.md", "[siftflow_cpu.json]", RECORD),
         ("results/README.md", "[siftflow_gpu.json]", GPU),
+        ("results/README.md", "[siftflow_cpu_seed1.json]", runs.recorded("siftflow_cpu_seed1.json")),
+        ("results/README.md", "[siftflow_cpu_seed2.json]", runs.recorded("siftflow_cpu_seed2.json")),
     ],
 )
 def test_the_pages_publish_it(page, begins, record):
     (row,) = [cells for cells in rows(page) if cells[0].startswith(begins)]
     assert row[-4:] == percent(record["test"])
     assert f"{record['minutes']:.0f}" in " ".join(row[:-4])
+
+
+def test_the_spread_of_the_seeds_is_that_of_the_records():
+    shipped, *others = (runs.recorded(f"siftflow_cpu{end}.json") for end in ("", "_seed1", "_seed2"))
+    assert [{**other["recipe"], "seed": 0} for other in others] == [shipped["recipe"]] * 2
+    assert {other["recipe"]["seed"] for other in others} == {1, 2}
+    page = text("results/README.md")
+    passage = page[page.index("- **Seeds**") : page.index("- **Held out**")]
+    scores = ("pixel_accuracy", "mean_accuracy", "mean_iou")
+    each = [
+        [100 * run[part][score] for run in (shipped, *others)] for part in ("test", "validation") for score in scores
+    ]
+    expected = [f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}" for values in each]
+    assert re.findall(r"\d+\.\d ± \d+\.\d", passage) == expected
 
 
 def test_the_table_of_experiments_is_that_of_the_log():

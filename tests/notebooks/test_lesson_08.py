@@ -82,15 +82,14 @@ def test_the_interval_is_that_of_the_record(said):
     assert seeds(said["bootstrap"])[1][0] > 0 and "above 0 in 100%" in said["bootstrap"]
 
 
-def test_the_lead_is_below_each_spread_but_that_of_the_seeds_pixel_accuracy(said):
+def test_the_lead_is_below_each_spread(said):
     for line, lead in zip(said["spreads-figure"].splitlines(), (0.6, 0.1), strict=True):
         points = [float(n) for n in re.findall(r" (\d+\.\d\d)(?: |$)", line)]
-        assert len(points) == 5 and all(value > lead for value in points[:2] + points[3:])
-        assert points[2] > lead or lead == 0.1
+        assert len(points) == 5 and all(value > lead for value in points)
     tested = trust.test_images()
-    shipped, other = (runs.recorded(f"siftflow_cpu{end}.json") for end in ("", "_seed1"))
-    assert other["recipe"] == {**shipped["recipe"], "seed": 1}
-    assert 0.386 < other["test"]["mean_iou"] < 0.388
+    each = [100 * runs.recorded(f"siftflow_cpu{end}.json")["test"]["mean_iou"] for end in ("", "_seed1", "_seed2")]
+    assert [round(iou, 1) for iou in each] == [40.1, 38.7, 40.6]
+    assert (round(np.mean(each), 1), round(np.std(each, ddof=1), 1)) == (39.8, 1.0)
     assert [round(100 * pair["same"] / pair["valid"], 1) for pair in tested.about["twice"]] == [82.6, 98.0]
 
 

@@ -109,7 +109,7 @@ VERDICTS = [
     ("08", "dice-why", "costs 0 to 0.65, an all-wrong one 0.05 to 1", "dice", ["0.6489", "0.4867", "0.0500", "1.0000"]),
     ("08", "spreads-why", "between 35.7 and 43.2", "bootstrap", ["[35.7 43.2]"]),
     ("08", "spreads-why", "ahead of one in every draw", "bootstrap", ["[0.7 3.4] · above 0 in 100%"]),
-    ("08", "spreads-why", "another **seed** has 38.7 %", "spreads-figure", ["another seed, one more run 1.37"]),
+    ("08", "spreads-why", "38.7 and 40.6 %", "spreads-figure", ["three seeds, lowest to highest 1.86"]),
     ("08", "spreads-why", "moves it by more than the lead", "spreads-figure", ["four 1.95", "1 50.70", "2 5.28"]),
     ("08", "reliability-why", "90.7 %, and 85.3 % are right", "reliability", ["85.3%", "90.7%", "5.5%", "1.0%"]),
     ("08", "doubt-why", "find 38 %", "doubt", ["38 % of the mistakes", "33 % of", "10 % of the mistakes"]),
