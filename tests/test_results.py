@@ -144,6 +144,20 @@ def test_the_table_of_sizes_is_that_of_the_record():
         ]
 
 
+def test_the_third_network_and_two_together_are_those_of_the_record():
+    found = runs.recorded("looks_seed2.json")["validation"]
+    page = text("results/README.md")
+    passage = page[page.index("- **The network of the third record**") : page.index("- **The records keep")]
+    expected = [
+        found["siftflow_cpu_seed2"]["1, 1.25"],
+        found["siftflow_cpu_seed2"]["1, 1.75"],
+        found["together"]["1, 1.75"],
+    ]
+    assert re.findall(r"(\d\d\.\d) and (\d\d\.\d)", passage) == [
+        tuple(f"{100 * scores[name]:.1f}" for name in ("pixel_accuracy", "mean_iou")) for scores in expected
+    ]
+
+
 def test_the_same_minutes_were_no_more_for_ours_and_are_published():
     ours, tutorial = (runs.recorded(f"{name}_25min.json") for name in ("siftflow", "tutorial"))
     assert 20 <= ours["minutes"] <= tutorial["minutes"] and tutorial["minutes"] >= 25
