@@ -109,11 +109,10 @@ class Experiment(Recipe):
 
     def feed(self, images, labels):
         """The recipe's feed; where its batches are changed, as a function that makes the stream."""
-        shown = repeated(labels, self.repeat, self.seed) if self.repeat else slice(None)
-        feed = super().feed(images[shown], labels[shown])
+        steps = len(images) // self.batch
+        feed = self._crops(images, labels, steps)
         if not (self.colour or self.stretch or self.turn or self.mix or self.paste):
             return feed
-        steps = len(images) // self.batch
         if self.paste:  # as many batches of images that have a rare thing, each thing as often as any other
             having = with_each(RARE_THINGS, labels)
             donors = np.resize(having, steps * self.batch)
@@ -140,6 +139,15 @@ class Experiment(Recipe):
             return batches.enumerate(first_epoch * steps).map(changed)
 
         return stream
+
+    def _crops(self, images, labels, steps):
+        """The recipe's feed; where images are repeated, as a function that makes the stream."""
+        if not self.repeat:
+            return super().feed(images, labels)
+        shown = repeated(labels, self.repeat, self.seed)
+        rounds = super().feed(images[shown], labels[shown])
+        # A round is longer than an epoch: a run that goes on takes up the stream where it was.
+        return lambda first_epoch=0: rounds().skip(first_epoch * steps)
 
     def network(self, n_classes):
         """The network of `helpers.unet`, rebuilt with the settings above."""

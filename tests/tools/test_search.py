@@ -289,6 +289,8 @@ def test_repeated_images_fill_as_many_steps(data):  # noqa: F811
     assert len(batches) == 2 * (len(images) // 4)
     share = np.mean([np.mean(y == 2) for _, y in batches])
     times = int(np.sqrt(0.5 * len(images)))
+    later = [y.numpy() for _, y in trial.feed(images, labels)(1).take(len(images) // 4)]
+    assert all(np.array_equal(y, z) for (_, y), z in zip(batches[len(batches) // 2 :], later, strict=True))
     assert times / (len(images) + times) * 0.6 < share < (times + 1) / (len(images) + times) * 1.6
 
 
