@@ -4,7 +4,8 @@ python tools/looks.py siftflow_cpu build/another.keras    some minutes a network
 
 A network sees each image and its mirror image in every size: `SIZES` says how many times as large as it was trained on.
 Several networks are also scored together: the logarithms of their probabilities are averaged, each network looking in
-the sizes `TOGETHER`. The test images are not touched, so that the sizes may be chosen by what this prints.
+the sizes `TOGETHER`. Every choice of sizes is compared with that of all records, on draws of the same images
+(`rescore.difference`). The test images are not touched, so that the sizes may be chosen by what this prints.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from keras import ops
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import metrics, pipeline, predict, runs, siftflow
 from helpers.engine import archive, hardware, muon  # noqa: F401 (a checkpoint may name Muon)
+from rescore import ahead, difference, matrices
 
 OUT = Path(__file__).resolve().parent.parent / "results" / "looks.json"
 SIZES = ((1.0,), (1.25,), (1.5,), (1.75,), (2.0,), (1.0, 1.25), (1.0, 1.5), (1.0, 1.75), (1.0, 2.0), (1.0, 2.5))
@@ -36,10 +38,16 @@ def network(name):
         raise ValueError(f"{name} is no network: {error}") from error
 
 
-def scored(model, images, labels, looks=SIZES):
-    """The four scores for each choice of sizes: {"1, 1.25": {score: fraction}}."""
-    matrices = {sizes: predict.evaluate(model, images, labels, scales=sizes) for sizes in looks}
-    return {_named(sizes): metrics.scores(matrix) for sizes, matrix in matrices.items()}
+def counted(model, images, labels, looks=SIZES):
+    """The confusion matrix of each image for each choice of sizes: {sizes: int64 (image, class, class)}."""
+    return {sizes: matrices(model, images, labels, scales=sizes) for sizes in looks}
+
+
+def compared(counts):
+    """How far each choice of sizes is ahead of `predict.SCALES`, if that is among them: {"1, 1.75": `difference`}."""
+    base = counts.get(predict.SCALES)
+    others = {} if base is None else {sizes: each for sizes, each in counts.items() if sizes != predict.SCALES}
+    return {_named(sizes): difference(base, each) for sizes, each in others.items()}
 
 
 def _sizes(words):
@@ -78,11 +86,15 @@ def main(arguments=None):
         models = {Path(name).stem: network(name) for name in given.networks}
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
         _, images, labels = pipeline.load(dataset)[1]
-        found = {}
+        found, differences = {}, {}
         for name, model in models.items():
-            found[name] = scored(model, images, labels, given.sizes)
+            counts = counted(model, images, labels, given.sizes)
+            found[name] = {_named(sizes): metrics.scores(each.sum(axis=0)) for sizes, each in counts.items()}
+            differences[name] = compared(counts)
             for sizes, scores in found[name].items():
                 print(_line(name, sizes, scores), flush=True)
+                for line in ahead(differences[name].get(sizes, {})):
+                    print(f"  {line}", flush=True)
         if len(models) > 1:
             sizes = _named(TOGETHER)
             found["together"] = {sizes: scored_together(list(models.values()), images, labels)}
@@ -96,6 +108,7 @@ def main(arguments=None):
         "command": shlex.join(["python", "tools/looks.py", *typed]),
         "versions": hardware.versions(),
         "validation": found,
+        "ahead_of": {"sizes": _named(predict.SCALES), "points": differences},
     }
     archive.write_record(record, given.out, parser)
 

@@ -1,6 +1,7 @@
 """Scores the shipped network in the ways that a single number hides; writes results/siftflow_cpu_rescored.json.
 
 python tools/rescore.py            some minutes on 2 CPU cores; needs the photographs (make data)
+python tools/rescore.py --scales 1 1.6 --out build/sizes.json      four looks in other sizes, too, and the difference
 
 On the test images, with one look (the image alone) and with four (its mirror image, and both a quarter larger): the
 four scores, mean IoU by three conventions, and how far each score would move with other test images. Nothing is chosen
@@ -47,10 +48,11 @@ def conventions(matrix):
     return {name: float(iou[which].mean()) for name, which in counted.items()}
 
 
-def intervals(each, repeats=REPEATS, seed=0):
-    """The 95 % interval of each of the four scores over which images happen to be tested: {score: [low, high]}.
+def drawn_scores(each, repeats=REPEATS, seed=0):
+    """The four scores of a bootstrap's draws, {score: float (repeats,)}.
 
-    A bootstrap: as many images are drawn, with replacement, as there are, and their confusion matrices are added up.
+    As many images are drawn, with replacement, as there are, and their confusion matrices are added up. The same seed
+    draws the same images.
 
     Args:
         each: int64 (image, class, class), the confusion matrix of each image.
@@ -59,37 +61,90 @@ def intervals(each, repeats=REPEATS, seed=0):
     drawn = np.random.RandomState(seed).multinomial(n, np.full(n, 1 / n), size=repeats)  # how often each image is
     sums = (drawn @ each.reshape(n, -1)).reshape(repeats, *each.shape[1:])
     scores = [metrics.scores(matrix) for matrix in sums]
-    return {name: np.percentile([one[name] for one in scores], [2.5, 97.5]).tolist() for name in scores[0]}
+    return {name: np.array([one[name] for one in scores]) for name in scores[0]}
 
 
-def rescored(model, images, labels):
-    """Everything that the record says, for each number of looks: a dict."""
-    found = {}
-    for look, options in LOOKS.items():
-        each = matrices(model, images, labels, **options)
-        pooled = each.sum(axis=0)
-        found[look] = {
-            "test": metrics.scores(pooled),
-            "interval": intervals(each),
-            "mean_iou_over": conventions(pooled),
+def intervals(each, repeats=REPEATS, seed=0):
+    """The 95 % interval of each of the four scores over which images happen to be tested: {score: [low, high]}.
+
+    Arguments as of `drawn_scores`.
+    """
+    return {name: _middle(values) for name, values in drawn_scores(each, repeats, seed).items()}
+
+
+def difference(each, other, repeats=REPEATS, seed=0):
+    """How far `other` is ahead of `each`, two ways to predict the same images, in each score.
+
+    Both are scored on the same draws: what makes an image hard for both does not widen the interval.
+
+    Returns:
+        {score: {"points": percentage points, "interval": [low, high], 95 % of the draws}}
+    """
+    before, after = (drawn_scores(matrices, repeats, seed) for matrices in (each, other))
+    scores = [metrics.scores(matrices.sum(axis=0)) for matrices in (each, other)]
+    return {
+        name: {
+            "points": 100 * (scores[1][name] - scores[0][name]),
+            "interval": _middle(100 * (after[name] - before[name])),
         }
+        for name in scores[0]
+    }
+
+
+def _middle(values):
+    return np.percentile(values, [2.5, 97.5]).tolist()
+
+
+def rescored(model, images, labels, scales=None):
+    """Everything that the record says, for each number of looks: a dict.
+
+    Args:
+        scales: of four more looks, which are compared with the usual four.
+    """
+    ways = {**LOOKS, **({"other four": {"scales": scales}} if scales else {})}
+    each = {look: matrices(model, images, labels, **options) for look, options in ways.items()}
+    found = {
+        look: {
+            "test": metrics.scores(counts.sum(axis=0)),
+            "interval": intervals(counts),
+            "mean_iou_over": conventions(counts.sum(axis=0)),
+        }
+        for look, counts in each.items()
+    }
+    if scales:
+        found["other four"] |= {"scales": scales, "ahead_of_four": difference(each["four"], each["other four"])}
     return found
+
+
+def ahead(found):
+    """What `difference` found, in lines."""
+    return [
+        f"ahead in {name:24} {each['points']:+.2f}  ({each['interval'][0]:+.2f} to {each['interval'][1]:+.2f})"
+        for name, each in found.items()
+    ]
+
+
+def _scales(scales):
+    return ["--scales", *(f"{scale:g}" for scale in scales)] if scales else []
 
 
 def main(arguments=None):
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
+    parser.add_argument("--scales", type=float, nargs=2, help="of four more looks, as in `predict.predict_logits`")
     parser.add_argument("--out", type=Path, default=OUT, help="a .json file")
     given = parser.parse_args(arguments)
+    if given.scales and given.out == OUT:
+        parser.error(f"--scales is an experiment: name another file than {OUT.name} with --out")
     try:
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
         model, _ = runs.pretrained(NETWORK)
-        looks = rescored(model, *dataset.load("test"))
+        looks = rescored(model, *dataset.load("test"), given.scales)
     except (ValueError, FileNotFoundError) as error:
         parser.exit(1, f"{error}\n")
     record = {
-        "command": shlex.join(["python", "tools/rescore.py"]),
+        "command": shlex.join(["python", "tools/rescore.py", *_scales(given.scales)]),
         "network": NETWORK,
         "versions": hardware.versions(),
         "bootstrap": {"repeats": REPEATS, "seed": 0},
@@ -99,8 +154,10 @@ def main(arguments=None):
     for look, found in looks.items():
         for name, value in found["test"].items():
             low, high = found["interval"][name]
-            print(f"{look:5} {name:24} {100 * value:.1f}  ({100 * low:.1f} to {100 * high:.1f})")
-        print(f"{look:5} mean IoU over", ", ".join(f"{k} {100 * v:.1f}" for k, v in found["mean_iou_over"].items()))
+            print(f"{look:10} {name:24} {100 * value:.1f}  ({100 * low:.1f} to {100 * high:.1f})")
+        print(f"{look:10} mean IoU over", ", ".join(f"{k} {100 * v:.1f}" for k, v in found["mean_iou_over"].items()))
+        for line in ahead(found.get("ahead_of_four", {})):
+            print(f"{look:10} {line}")
 
 
 if __name__ == "__main__":

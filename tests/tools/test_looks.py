@@ -28,12 +28,28 @@ def test_each_network_is_scored_in_each_size(data, networks, tmp_path, capsys): 
     looks.main([*networks, "--data", str(data), "--out", str(tmp_path / "looks.json")])
     record = json.loads((tmp_path / "looks.json").read_text())
     assert record["command"] == "python tools/looks.py one.keras other.npz"
-    assert set(record["validation"]) == {"one", "other", "together"} and len(capsys.readouterr().out.splitlines()) == 21
+    assert set(record["validation"]) == {"one", "other", "together"}
+    printed = capsys.readouterr().out.splitlines()
+    assert len([line for line in printed if "ahead in" not in line]) == 21
+    assert len([line for line in printed if "ahead in mean_iou" in line]) == 2 * (len(looks.SIZES) - 1)
     _, images, labels = pipeline.load(siftflow.SiftFlow(data))[1]
     for sizes, key in (((1.0,), "1"), ((1.0, 1.75), "1, 1.75")):
         scores = metrics.scores(predict.evaluate(looks.network(networks[0]), images, labels, scales=sizes))
         assert record["validation"]["one"][key] == pytest.approx(scores, abs=1e-6)
         assert record["validation"]["other"][key]["pixel_accuracy"] == pytest.approx(scores["pixel_accuracy"], abs=0.02)
+
+
+def test_each_choice_is_compared_with_that_of_the_records(data, networks, tmp_path):  # noqa: F811
+    given = [networks[0], "--data", str(data), "--out", str(tmp_path / "looks.json"), "--sizes", "1", "1,1.25", "1,1.6"]
+    looks.main(given)
+    record = json.loads((tmp_path / "looks.json").read_text())
+    ahead = record["ahead_of"]["points"]["one"]
+    assert record["ahead_of"]["sizes"] == "1, 1.25" and set(ahead) == {"1", "1, 1.6"}
+    for sizes, found in ahead.items():
+        for name, each in found.items():
+            scores = record["validation"]["one"]
+            assert each["points"] == pytest.approx(100 * (scores[sizes][name] - scores["1, 1.25"][name]))
+            assert each["interval"][0] <= each["interval"][1]
 
 
 def test_sizes_may_be_chosen(data, networks, tmp_path, capsys):  # noqa: F811

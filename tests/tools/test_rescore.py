@@ -10,6 +10,7 @@ import pytest
 
 import rescore
 from helpers import metrics, predict, runs
+from test_runs import data  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = json.loads(rescore.OUT.read_text())
@@ -47,6 +48,23 @@ def test_an_interval_holds_what_equal_images_have_and_grows_with_their_differenc
     assert [low, high] == pytest.approx([right.mean() / 100 - half, right.mean() / 100 + half], abs=0.1 * half)
     low, high = rescore.intervals(each[:100])["pixel_accuracy"]
     assert high - low == pytest.approx(4 * half, rel=0.25)
+
+
+def test_a_difference_is_taken_on_the_same_draws():
+    """The images differ by far more than the two ways to predict them do, so only pairs tell the ways apart."""
+    right = np.random.RandomState(0).randint(10, 90, 200)
+    each, other = (np.array([[[r, 100 - r], [0, 0]] for r in right + more]) for more in (0, 1))
+    found = rescore.difference(each, other, 500)["pixel_accuracy"]
+    assert found["points"] == pytest.approx(1) and found["interval"] == pytest.approx([1, 1])
+    low, high = rescore.intervals(each, 500)["pixel_accuracy"]
+    assert high - low > 0.05, "by their own intervals the two overlap"
+    back = rescore.difference(other, each, 500)["pixel_accuracy"]
+    assert back["points"] == pytest.approx(-1) and back["interval"] == pytest.approx([-1, -1])
+    some = np.where(np.arange(200) < 20, 10, 0)  # the same mean, from a tenth of the images
+    other = np.array([[[r, 100 - r], [0, 0]] for r in right + some])
+    low, high = rescore.difference(each, other, 2000)["pixel_accuracy"]["interval"]
+    half = 1.96 * some.std() / np.sqrt(200)
+    assert [low, high] == pytest.approx([1 - half, 1 + half], abs=0.15 * half)
 
 
 def test_the_matrices_of_the_images_add_up():
@@ -88,6 +106,23 @@ def test_the_readme_says_what_the_record_says():
         "40.1",
         *(f"{100 * value:.1f}" for value in [*spread, four["test"]["mean_iou"], *percent]),
     ]
+
+
+@pytest.mark.slow
+def test_other_sizes_go_to_a_file_of_their_own(data, tmp_path, capsys):  # noqa: F811
+    given = ["--data", str(data), "--scales", "1", "1.6"]
+    with pytest.raises(SystemExit):
+        rescore.main(given)
+    assert "name another file" in capsys.readouterr().err
+    rescore.main([*given, "--out", str(tmp_path / "sizes.json")])
+    record = json.loads((tmp_path / "sizes.json").read_text())
+    assert record["command"] == "python tools/rescore.py --scales 1 1.6"
+    four, other = record["looks"]["four"]["test"], record["looks"]["other four"]
+    assert other["scales"] == [1.0, 1.6] and other["test"] != four
+    printed = capsys.readouterr().out
+    for name, ahead in other["ahead_of_four"].items():
+        assert ahead["points"] == pytest.approx(100 * (other["test"][name] - four[name]))
+        assert f"ahead in {name}" in printed
 
 
 @pytest.mark.slow
