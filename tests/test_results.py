@@ -145,17 +145,40 @@ def test_the_table_of_sizes_is_that_of_the_record():
 
 
 def test_the_third_network_and_two_together_are_those_of_the_record():
-    found = runs.recorded("looks_seed2.json")["validation"]
+    record = runs.recorded("looks_seed2.json")
+    found, ahead = record["validation"], record["ahead_of"]["points"]
     page = text("results/README.md")
-    passage = page[page.index("- **The network of the third record**") : page.index("- **The records keep")]
-    expected = [
-        found["siftflow_cpu_seed2"]["1, 1.25"],
-        found["siftflow_cpu_seed2"]["1, 1.75"],
-        found["together"]["1, 1.75"],
-    ]
+    passage = page[page.index("- **The network of the third record**") : page.index("- **On the test images nothing")]
+    third = found["siftflow_cpu_seed2"]
+    expected = [*(third[sizes] for sizes in ("1, 1.25", "1, 1.6", "1, 1.75")), found["together"]["1, 1.75"]]
     assert re.findall(r"(\d\d\.\d) and (\d\d\.\d)", passage) == [
-        tuple(f"{100 * scores[name]:.1f}" for name in ("pixel_accuracy", "mean_iou")) for scores in expected
+        tuple(percent(scores, ("pixel_accuracy", "mean_iou"))) for scores in expected
     ]
+    intervals = [
+        (f"{each['points']:.1f}", *(f"{end:.1f}" for end in each["interval"]))
+        for each in (ahead[name]["1, 1.6"]["mean_iou"] for name in ("siftflow_cpu", "siftflow_cpu_seed2"))
+    ]
+    assert re.findall(r"(\d\.\d)(?: points of mean IoU ahead)? \((\d\.\d) to (\d\.\d)\)", passage) == intervals
+    for name in ("pixel_accuracy", "mean_iou"):
+        best = max(found[network]["1, 1.75"][name] for network in ("siftflow_cpu", "siftflow_cpu_seed2"))
+        assert 100 * (found["together"]["1, 1.75"][name] - best) == pytest.approx(0.4, abs=0.05)
+
+
+def test_the_other_sizes_on_the_test_are_those_of_the_record():
+    record = runs.recorded("rescored_other_sizes.json")
+    other = record["looks"]["other four"]
+    page = text("results/README.md")
+    passage = " ".join(page[page.index("- **On the test images nothing") : page.index("- **The records keep")].split())
+    assert record["command"] in passage
+    assert "has {} and {} for".format(*percent(other["test"], ("pixel_accuracy", "mean_iou"))) in passage
+    for name, words in (
+        ("pixel_accuracy", "points of pixel accuracy ahead of 1 and 1.25"),
+        ("mean_iou", "of mean IoU"),
+    ):
+        ahead = other["ahead_of_four"][name]
+        points, low, high = (f"{value:.1f}".replace("-", "−") for value in (ahead["points"], *ahead["interval"]))
+        assert f"{points} {words} ({low} to {high})" in passage
+        assert ahead["interval"][0] < 0 < ahead["interval"][1]
 
 
 def test_the_same_minutes_were_no_more_for_ours_and_are_published():
