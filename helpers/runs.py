@@ -19,6 +19,7 @@ from helpers.classes import CLASS_NAMES
 from helpers.engine import archive, hardware
 from helpers.engine.session import DRIVE
 from helpers.fetch import layout
+from helpers.formats import tables
 from helpers.predict import SCALES, evaluate
 from helpers.recipe import Recipe
 from helpers.training import fit
@@ -171,11 +172,11 @@ def pretrained(name_or_path):
     return model, about
 
 
-def _opened(folder, classes, size):
+def _opened(folder, classes, void, size):
     """The data set in a folder: SiftFlow, or photos and masks of one's own, in one size."""
-    if folder is None or (classes is None and layout.locate(folder)):
+    if folder is None or (classes is None and void is None and layout.locate(folder)):
         return siftflow.SiftFlow(folder) if folder else siftflow.find()
-    data = masks.open(folder, classes and [name.strip() for name in classes.split(",")])
+    data = masks.open(folder, classes and tables.typed_classes(classes), void=void)
     print(data.report())
     return data.at(2 * size)
 
@@ -184,7 +185,8 @@ def main(arguments=None):
     """The command ``python -m helpers.training``."""
     parser = argparse.ArgumentParser(prog="python -m helpers.training", description=run.__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of SiftFlow (default: the one that is found), or of photos and masks")
-    parser.add_argument("--classes", help="the names of these masks' classes in label order, with commas between them")
+    parser.add_argument("--classes", help='of these masks, in label order, as in "soil, leaf", or "40=soil, 90=leaf"')
+    parser.add_argument("--void", type=tables.typed_void, help="what stands for void in these masks, such as 255")
     parser.add_argument("--out", required=True, help="where to write the record, a .json file")
     parser.add_argument("--checkpoint", help="a .keras file to save to after each epoch, and to go on from")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "mixed_bfloat16", "mixed_float16"])
@@ -196,15 +198,15 @@ def main(arguments=None):
     with contextlib.suppress(AttributeError):  # of a stream that is no file; class names may be of any letters
         sys.stdout.reconfigure(errors="backslashreplace")
     recipe = Recipe.from_arguments(given)
-    if given.classes is not None and given.data is None:
-        parser.error("--classes names the classes of a folder of photos and masks: add --data with that folder.")
+    if given.data is None and (given.classes, given.void) != (None, None):
+        parser.error("--classes and --void are about a folder of photos and masks: add --data with that folder.")
     if min(given.batch, given.epochs, given.stem) < 1:
         parser.error("--batch, --epochs and --stem are 1 or more.")
     if given.export and Path(given.export).suffix != ".npz":
         parser.error(f"--export takes a .npz file, and {given.export} is none.")
     try:
         record = run(
-            _opened(given.data, given.classes, recipe.size), recipe, precision=given.precision,
+            _opened(given.data, given.classes, given.void, recipe.size), recipe, precision=given.precision,
             checkpoint=given.checkpoint, score_test=not given.no_test, export_to=given.export,
             deterministic=given.deterministic,
         )  # fmt: skip

@@ -182,6 +182,30 @@ def test_command_trains_on_a_folder_of_photos_and_masks(tmp_path, monkeypatch, c
     assert about["class_names"] == ["ground", "leaf", "stone"] and model.output_shape == (None, 16, 16, 3)
 
 
+def test_command_takes_what_the_masks_ask_for(tmp_path, monkeypatch, capsys):
+    """Four greys: two are classes, one stands for no class, and the message asks which is which."""
+    monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
+    mask_folders.pairs(tmp_path / "own", [40, 90, 210], n=12)
+    command = ["--data", str(tmp_path / "own"), "--out", str(tmp_path / "run.json"), "--epochs", "1", *TINY]
+    asked = {
+        (): "void=…",
+        ("--classes", "40=soil, 90=leaf"): "pass void=210",
+        ("--classes", "40=soil, 40=leaf", "--void", "210"): "the number 40 twice",
+        ("--classes", "40=soil, 90=leaf", "--void", "grey"): "it is a number, such as 255",
+    }
+    for words, said in asked.items():
+        with pytest.raises(SystemExit):
+            runs.main([*command, *words])
+        assert said in capsys.readouterr().err
+    runs.main([*command, "--classes", "40=soil, 90=leaf", "--void", "210"])
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["class_names"] == ["soil", "leaf"] and np.array(record["confusion"]).shape == (2, 2)
+    data = masks.open(tmp_path / "own", {40: "soil", 90: "leaf"}, void=210).at(32)
+    tested = data.load("test")[1]
+    assert np.array_equal(np.sum(record["confusion"], axis=1), [(tested == 0).sum(), (tested == 1).sum()])
+    assert (tested == siftflow.VOID).any()
+
+
 @pytest.mark.parametrize("void", [0, 1], ids=["no test photos", "a test photo that is void everywhere"])
 def test_where_no_pixel_is_tested_there_are_no_test_scores(tmp_path, monkeypatch, void):
     """The split is the folder's own."""
@@ -213,8 +237,8 @@ def test_masks_that_are_void_wherever_they_train_are_named(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--classes", "a,b"], "add --data"), (["--batch", "0"], "are 1 or more"), (["--epochs", "0"], "are 1 or more"),
-        (["--stem", "0"], "are 1 or more"),
+        (["--classes", "a,b"], "add --data"), (["--void", "0"], "add --data"), (["--batch", "0"], "are 1 or more"),
+        (["--epochs", "0"], "are 1 or more"), (["--stem", "0"], "are 1 or more"),
     ],
 )  # fmt: skip
 def test_options_without_sense_are_refused_before_anything_is_read(monkeypatch, tmp_path, capsys, words, said):

@@ -41,11 +41,8 @@ class Folder:
         try:
             kind = self.root.stat().st_mode
         except (OSError, ValueError) as error:
-            why = (
-                ""
-                if isinstance(error, FileNotFoundError)
-                else f" that can be opened ({getattr(error, 'strerror', error)})"
-            )
+            missing = isinstance(error, FileNotFoundError)
+            why = "" if missing else f" that can be opened ({getattr(error, 'strerror', error)})"
             raise MasksError(
                 f"There is no folder {self.root}{why}: check the spelling; paths start in {Path.cwd()}."
             ) from error

@@ -15,10 +15,21 @@ from helpers.formats import outlines, tables
 
 
 def palette(colours=None):
-    """A palette for class numbers, uint8 (256, RGB): VOC's, or with these colours for the first classes."""
+    """A palette for class numbers, uint8 (256, RGB): VOC's, or with these colours for the first classes.
+
+    Raises:
+        ValueError: the colours are no such array, or more than 256.
+    """
     result = np.array([tables.voc_colour(number) for number in range(256)], np.uint8)
-    if colours is not None:
-        result[: len(colours)] = colours
+    if colours is None:
+        return result
+    colours = np.asarray(colours)
+    if colours.ndim != 2 or colours.shape[1] != 3 or len(colours) > 256 or (colours != colours.astype("uint8")).any():
+        raise ValueError(
+            "Colours are (n, RGB), whole numbers from 0 to 255, a row for each class and 256 rows at most; these are "
+            f"{colours.dtype} {colours.shape}."
+        )
+    result[: len(colours)] = colours
     return result
 
 
@@ -31,7 +42,7 @@ def index_png(path, mask, colours=None):
         colours: uint8 (n, RGB), such as `helpers.viz.style.PALETTE`; by default VOC's.
 
     Raises:
-        ValueError: the mask is no such array.
+        ValueError: the mask, or the colours, are no such array.
     """
     picture = Image.fromarray(_checked(mask))
     picture.putpalette(palette(colours).tobytes())

@@ -149,6 +149,16 @@ def test_what_is_no_mask_is_refused(tmp_path):
     for names, said in ((["a", "a"], "twice"), (["a", " "], "a text"), (["a", "__ignore__"], "word for void")):
         with pytest.raises(ValueError, match=said):
             writing.labelme_json(tmp_path / "a.json", np.zeros((4, 4), "uint8"), names, "a.png")
+    for colours in (
+        np.zeros((257, 3), "uint8"),
+        np.zeros((3, 4), "uint8"),
+        [(0.5, 1, 0)],
+        [(300, 0, 0)],
+        [(-1, 0, 0)],
+        [],
+    ):
+        with pytest.raises(ValueError, match="whole numbers from 0 to 255"):
+            writing.index_png(tmp_path / "a.png", np.zeros((4, 4), "uint8"), colours)
     for opacity in (-0.5, 2, float("nan")):
         with pytest.raises(ValueError, match="opacity is from 0"):
             writing.overlay_png(
