@@ -394,7 +394,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="execute: also those that did not change")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where results go (default: build)")
     parser.add_argument("--notebooks", type=Path, help="run: those of another folder, such as build/standalone")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.command == "run":
         os.environ.setdefault("SERIES_DATA", "scenes")
     else:
