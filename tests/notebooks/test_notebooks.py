@@ -168,6 +168,13 @@ def test_every_notebook_runs_to_its_end(made):
         assert (Path(__file__).with_name(f"{file}.py")).exists()
 
 
+@pytest.mark.parametrize("words", [["99"], ["--all", "99"], ["99", "--all"], ["--only", "99"]])
+def test_a_notebook_is_named_before_and_after_the_options(words):
+    command = [sys.executable, "tools/notebooks.py", "execute", *words]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 1 and "There is no such notebook in notebooks/." in process.stdout + process.stderr
+
+
 @pytest.fixture(scope="module")
 def pages():
     """Every notebook as the page that `make run` writes: {name: HTML}."""
