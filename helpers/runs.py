@@ -19,7 +19,7 @@ from helpers.classes import CLASS_NAMES
 from helpers.engine import archive, hardware
 from helpers.engine.session import DRIVE
 from helpers.fetch import layout
-from helpers.formats import tables
+from helpers.formats import typed
 from helpers.predict import SCALES, evaluate
 from helpers.recipe import Recipe
 from helpers.training import fit
@@ -174,9 +174,11 @@ def pretrained(name_or_path):
 
 def _opened(folder, classes, void, size):
     """The data set in a folder: SiftFlow, or photos and masks of one's own, in one size."""
-    if folder is None or (classes is None and void is None and layout.locate(folder)):
+    if folder is None or (classes is None and layout.locate(folder)):
+        if void is not None:
+            raise ValueError(f"{folder} holds SiftFlow, whose void is known: leave --void out.")
         return siftflow.SiftFlow(folder) if folder else siftflow.find()
-    data = masks.open(folder, classes and tables.typed_classes(classes), void=void)
+    data = masks.open(folder, None if classes is None else typed.classes(classes), void=void)
     print(data.report())
     return data.at(2 * size)
 
@@ -185,8 +187,8 @@ def main(arguments=None):
     """The command ``python -m helpers.training``."""
     parser = argparse.ArgumentParser(prog="python -m helpers.training", description=run.__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of SiftFlow (default: the one that is found), or of photos and masks")
-    parser.add_argument("--classes", help='of these masks, in label order, as in "soil, leaf", or "40=soil, 90=leaf"')
-    parser.add_argument("--void", type=tables.typed_void, help="what stands for void in these masks, such as 255")
+    parser.add_argument("--classes", help='of these masks, in label order: "soil, leaf", or "40=soil, 90=leaf"')
+    parser.add_argument("--void", type=typed.void, help='of these masks: 255, "0, 0, 0", "transparent", or a class')
     parser.add_argument("--out", required=True, help="where to write the record, a .json file")
     parser.add_argument("--checkpoint", help="a .keras file to save to after each epoch, and to go on from")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "mixed_bfloat16", "mixed_float16"])
@@ -211,8 +213,8 @@ def main(arguments=None):
             deterministic=given.deterministic,
         )  # fmt: skip
     except (ValueError, RunStopped, hardware.NotDeterministic) as error:  # a SiftFlowError is a ValueError
-        parser.exit(1, f"{error}\n")
-    typed = sys.argv[1:] if arguments is None else arguments
-    record = {"command": recipe.command(["-m", "helpers.training"], typed), **record}
+        parser.exit(1, f"{error}{typed.options(error)}\n")
+    words = sys.argv[1:] if arguments is None else arguments
+    record = {"command": recipe.command(["-m", "helpers.training"], words), **record}
     archive.write_record(record, out := Path(given.out), parser)
     print({split: record[split] for split in ("validation", "test") if split in record}, f"written to {out}", sep="\n")

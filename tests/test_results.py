@@ -148,7 +148,7 @@ def test_the_third_network_and_two_together_are_those_of_the_record():
     record = runs.recorded("looks_seed2.json")
     found, ahead = record["validation"], record["ahead_of"]["points"]
     page = text("results/README.md")
-    passage = page[page.index("- **The network of the third record**") : page.index("- **On the test images nothing")]
+    passage = page[page.index("- **The network of the third record**") : page.index("- **On the test images the gain")]
     third = found["siftflow_cpu_seed2"]
     expected = [*(third[sizes] for sizes in ("1, 1.25", "1, 1.6", "1, 1.75")), found["together"]["1, 1.75"]]
     assert re.findall(r"(\d\d\.\d) and (\d\d\.\d)", passage) == [
@@ -158,7 +158,10 @@ def test_the_third_network_and_two_together_are_those_of_the_record():
         (f"{each['points']:.1f}", *(f"{end:.1f}" for end in each["interval"]))
         for each in (ahead[name]["1, 1.6"]["mean_iou"] for name in ("siftflow_cpu", "siftflow_cpu_seed2"))
     ]
-    assert re.findall(r"(\d\.\d)(?: points of mean IoU ahead)? \((\d\.\d) to (\d\.\d)\)", passage) == intervals
+    assert (
+        re.findall(r"gains (\d\.\d)(?: points of mean IoU)? \((\d\.\d) to (\d\.\d)\)", " ".join(passage.split()))
+        == intervals
+    )
     for name in ("pixel_accuracy", "mean_iou"):
         best = max(found[network]["1, 1.75"][name] for network in ("siftflow_cpu", "siftflow_cpu_seed2"))
         assert 100 * (found["together"]["1, 1.75"][name] - best) == pytest.approx(0.4, abs=0.05)
@@ -167,18 +170,21 @@ def test_the_third_network_and_two_together_are_those_of_the_record():
 def test_the_other_sizes_on_the_test_are_those_of_the_record():
     record = runs.recorded("rescored_other_sizes.json")
     other = record["looks"]["other four"]
+    assert record["command"] == "python tools/rescore.py --scales 1 1.6 --out results/rescored_other_sizes.json"
     page = text("results/README.md")
-    passage = " ".join(page[page.index("- **On the test images nothing") : page.index("- **The records keep")].split())
-    assert record["command"] in passage
-    assert "has {} and {} for".format(*percent(other["test"], ("pixel_accuracy", "mean_iou"))) in passage
-    for name, words in (
-        ("pixel_accuracy", "points of pixel accuracy ahead of 1 and 1.25"),
-        ("mean_iou", "of mean IoU"),
-    ):
+    passage = " ".join(page[page.index("- **On the test images the gain") : page.index("- **The records keep")].split())
+    assert (
+        "has {} and {} there with 1 and 1.6".format(*percent(other["test"], ("pixel_accuracy", "mean_iou"))) in passage
+    )
+    for name, words in (("pixel_accuracy", "pixel accuracy changes by {} points"), ("mean_iou", "mean IoU by {}"),
+                        ("mean_accuracy", "mean accuracy by {}")):  # fmt: skip
         ahead = other["ahead_of_four"][name]
         points, low, high = (f"{value:.1f}".replace("-", "−") for value in (ahead["points"], *ahead["interval"]))
-        assert f"{points} {words} ({low} to {high})" in passage
-        assert ahead["interval"][0] < 0 < ahead["interval"][1]
+        assert f"{words.format(points)} ({low} to {high})" in passage
+    low, high = other["ahead_of_four"]["mean_iou"]["interval"]
+    assert low < 0 < high, "a small gain may still be there"
+    sizes = {*runs.recorded("looks.json")["validation"]["siftflow_cpu"], "1, 1.6"}
+    assert len(sizes) == 11
 
 
 def test_the_same_minutes_were_no_more_for_ours_and_are_published():

@@ -183,15 +183,15 @@ def test_command_trains_on_a_folder_of_photos_and_masks(tmp_path, monkeypatch, c
 
 
 def test_command_takes_what_the_masks_ask_for(tmp_path, monkeypatch, capsys):
-    """Four greys: two are classes, one stands for no class, and the message asks which is which."""
+    """Three greys: two are classes, one stands for no class, and the message asks which is which."""
     monkeypatch.setattr(layout, "data_folder", lambda: tmp_path / "data")
     mask_folders.pairs(tmp_path / "own", [40, 90, 210], n=12)
     command = ["--data", str(tmp_path / "own"), "--out", str(tmp_path / "run.json"), "--epochs", "1", *TINY]
     asked = {
-        (): "void=…",
-        ("--classes", "40=soil, 90=leaf"): "pass void=210",
-        ("--classes", "40=soil, 40=leaf", "--void", "210"): "the number 40 twice",
+        (): 'In this command, classes= is --classes "soil, leaf", or --classes "40=soil, 90=leaf" with numbers; void=',
+        ("--classes", "40=soil, 90=leaf"): 'In this command, void= is --void 210, or --void "0, 0, 0" for a colour.',
         ("--classes", "40=soil, 90=leaf", "--void", "grey"): "it is a number, such as 255",
+        ("--classes", ""): "a number before each",
     }
     for words, said in asked.items():
         with pytest.raises(SystemExit):
@@ -200,10 +200,15 @@ def test_command_takes_what_the_masks_ask_for(tmp_path, monkeypatch, capsys):
     runs.main([*command, "--classes", "40=soil, 90=leaf", "--void", "210"])
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["class_names"] == ["soil", "leaf"] and np.array(record["confusion"]).shape == (2, 2)
-    data = masks.open(tmp_path / "own", {40: "soil", 90: "leaf"}, void=210).at(32)
-    tested = data.load("test")[1]
+    tested = masks.open(tmp_path / "own", {40: "soil", 90: "leaf"}, void=210).at(32).load("test")[1]
     assert np.array_equal(np.sum(record["confusion"], axis=1), [(tested == 0).sum(), (tested == 1).sum()])
     assert (tested == siftflow.VOID).any()
+
+
+def test_siftflow_keeps_its_classes_and_its_split(data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        runs.main(["--data", str(data), "--void", "255", "--out", str(tmp_path / "run.json"), *TINY])
+    assert "leave --void out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("void", [0, 1], ids=["no test photos", "a test photo that is void everywhere"])

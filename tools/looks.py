@@ -4,8 +4,9 @@ python tools/looks.py siftflow_cpu build/another.keras    some minutes a network
 
 A network sees each image and its mirror image in every size: `SIZES` says how many times as large as it was trained on.
 Several networks are also scored together: the logarithms of their probabilities are averaged, each network looking in
-the sizes `TOGETHER`. Every choice of sizes is compared with that of all records, on draws of the same images
-(`rescore.difference`). The test images are not touched, so that the sizes may be chosen by what this prints.
+the sizes `TOGETHER`. Every choice of sizes is compared with that of all records, if that is among them, on draws of
+the same images (`rescore.difference`). The test images are not touched, so that the sizes may be chosen by what this
+prints.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from keras import ops
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import metrics, pipeline, predict, runs, siftflow
 from helpers.engine import archive, hardware, muon  # noqa: F401 (a checkpoint may name Muon)
-from rescore import ahead, difference, matrices
+from rescore import ahead, difference, matrices, size, typed_out
 
 OUT = Path(__file__).resolve().parent.parent / "results" / "looks.json"
 SIZES = ((1.0,), (1.25,), (1.5,), (1.75,), (2.0,), (1.0, 1.25), (1.0, 1.5), (1.0, 1.75), (1.0, 2.0), (1.0, 2.5))
@@ -52,7 +53,7 @@ def compared(counts):
 
 def _sizes(words):
     """The sizes that were typed as "1,1.75"."""
-    return tuple(float(word) for word in words.split(","))
+    return tuple(size(word) for word in words.split(","))
 
 
 def _named(sizes):
@@ -105,7 +106,7 @@ def main(arguments=None):
     if given.sizes != SIZES:
         typed += ["--sizes", *(_named(sizes).replace(" ", "") for sizes in given.sizes)]
     record = {
-        "command": shlex.join(["python", "tools/looks.py", *typed]),
+        "command": shlex.join(["python", "tools/looks.py", *typed, *typed_out(given.out, OUT)]),
         "versions": hardware.versions(),
         "validation": found,
         "ahead_of": {"sizes": _named(predict.SCALES), "points": differences},

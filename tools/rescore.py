@@ -9,6 +9,7 @@ by these numbers: they describe a network that is finished.
 """
 
 import argparse
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import metrics, predict, runs, siftflow
 from helpers.engine import archive, hardware
 
-OUT = Path(__file__).resolve().parent.parent / "results" / "siftflow_cpu_rescored.json"
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "results" / "siftflow_cpu_rescored.json"
 NETWORK = "siftflow_cpu"  # in data/checkpoints
 LOOKS = {"one": {"flip": False, "scales": (1.0,)}, "four": {}}
 REPEATS = 2000  # of the bootstrap
@@ -49,7 +51,7 @@ def conventions(matrix):
 
 
 def drawn_scores(each, repeats=REPEATS, seed=0):
-    """The four scores of a bootstrap's draws, {score: float (repeats,)}.
+    """The four scores of a bootstrap's draws: {score: float (repeats,)}, fractions.
 
     As many images are drawn, with replacement, as there are, and their confusion matrices are added up. The same seed
     draws the same images.
@@ -77,17 +79,17 @@ def difference(each, other, repeats=REPEATS, seed=0):
 
     Both are scored on the same draws: what makes an image hard for both does not widen the interval.
 
+    Args:
+        each, other: int64 (image, class, class), the confusion matrix of each image, in the same order.
+
     Returns:
         {score: {"points": percentage points, "interval": [low, high], 95 % of the draws}}
     """
-    before, after = (drawn_scores(matrices, repeats, seed) for matrices in (each, other))
-    scores = [metrics.scores(matrices.sum(axis=0)) for matrices in (each, other)]
+    before, after = drawn_scores(each, repeats, seed), drawn_scores(other, repeats, seed)
+    base, changed = metrics.scores(each.sum(axis=0)), metrics.scores(other.sum(axis=0))
     return {
-        name: {
-            "points": 100 * (scores[1][name] - scores[0][name]),
-            "interval": _middle(100 * (after[name] - before[name])),
-        }
-        for name in scores[0]
+        name: {"points": 100 * (changed[name] - base[name]), "interval": _middle(100 * (after[name] - before[name]))}
+        for name in base
     }
 
 
@@ -117,25 +119,40 @@ def rescored(model, images, labels, scales=None):
 
 
 def ahead(found):
-    """What `difference` found, in lines."""
+    """What `difference` found, a line for each score: a list of texts."""
     return [
         f"ahead in {name:24} {each['points']:+.2f}  ({each['interval'][0]:+.2f} to {each['interval'][1]:+.2f})"
         for name, each in found.items()
     ]
 
 
-def _scales(scales):
-    return ["--scales", *(f"{scale:g}" for scale in scales)] if scales else []
+def size(text):
+    """A size at which to look, as it is typed: how many times as large as the network's input.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no number from 0.1 to 10.
+    """
+    with contextlib.suppress(ValueError):
+        if 0.1 <= float(text) <= 10:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no size: it is a number from 0.1 to 10, such as 1.25")
+
+
+def typed_out(out, default):
+    """The words of a command that name the file it writes, unless it is the default: a list of texts."""
+    inside = out.resolve().is_relative_to(ROOT)
+    name = out.resolve().relative_to(ROOT).as_posix() if inside else out.name  # no folder of this machine
+    return [] if out.resolve() == default.resolve() else ["--out", name]
 
 
 def main(arguments=None):
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of the data set (default: where helpers.siftflow.find() finds it)")
-    parser.add_argument("--scales", type=float, nargs=2, help="of four more looks, as in `predict.predict_logits`")
+    parser.add_argument("--scales", type=size, nargs=2, help="sizes of four more looks, such as 1 1.6")
     parser.add_argument("--out", type=Path, default=OUT, help="a .json file")
     given = parser.parse_args(arguments)
-    if given.scales and given.out == OUT:
+    if given.scales and given.out.resolve() == OUT.resolve():
         parser.error(f"--scales is an experiment: name another file than {OUT.name} with --out")
     try:
         dataset = siftflow.SiftFlow(given.data) if given.data else siftflow.find()
@@ -143,8 +160,9 @@ def main(arguments=None):
         looks = rescored(model, *dataset.load("test"), given.scales)
     except (ValueError, FileNotFoundError) as error:
         parser.exit(1, f"{error}\n")
+    scales = ["--scales", *(f"{scale:g}" for scale in given.scales)] if given.scales else []
     record = {
-        "command": shlex.join(["python", "tools/rescore.py", *_scales(given.scales)]),
+        "command": shlex.join(["python", "tools/rescore.py", *scales, *typed_out(given.out, OUT)]),
         "network": NETWORK,
         "versions": hardware.versions(),
         "bootstrap": {"repeats": REPEATS, "seed": 0},

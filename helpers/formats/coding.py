@@ -154,7 +154,9 @@ def _named(classes, folder):
 
 
 def class_list(classes):
-    """Class names as a list, checked."""
+    """Class names as a list, checked, for what names its classes itself."""
+    if isinstance(classes, dict):
+        raise MasksError("classes has numbers, and these masks name their classes otherwise: leave the numbers out.")
     if isinstance(classes, (str, set, frozenset)) or not hasattr(classes, "__iter__"):  # a set has no order
         raise MasksError(f'classes is {classes!r}; it is a list of names, such as ["background", "cat"].')
     names = list(classes)

@@ -214,27 +214,6 @@ def _roboflow(folder, file):
         raise MasksError(f"{folder.path(file)} lacks the columns Pixel Value and Class: export it again.") from error
 
 
-def typed_classes(text):
-    """The classes typed in a command: a list for "soil, leaf", and {40: "soil", 90: "leaf"} for "40=soil, 90=leaf".
-
-    Raises:
-        MasksError: a number stands there twice.
-    """
-    names = [name.strip() for name in text.split(",")]
-    numbered = [re.fullmatch(r"(\d{1,3})\s*=\s*(.*)", name) for name in names]
-    if not all(numbered):
-        return names
-    numbers = [int(one[1]) for one in numbered]
-    if twice := [number for number in numbers if numbers.count(number) > 1]:
-        raise MasksError(f"--classes names the number {twice[0]} twice: leave one out.")
-    return dict(zip(numbers, (one[2] for one in numbered), strict=True))
-
-
-def typed_void(text):
-    """What stands for void, typed in a command: a number, or a word such as "transparent"."""
-    return int(text) if text.isdecimal() else text
-
-
 def check_names(names, where):
     """Refuses a list of class names that is empty, too long, or has a name twice, be it in another case or spaced."""
     if not names or len(names) > 255 or not all(isinstance(name, str) and name.strip() for name in names):

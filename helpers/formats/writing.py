@@ -17,19 +17,23 @@ from helpers.formats import outlines, tables
 def palette(colours=None):
     """A palette for class numbers, uint8 (256, RGB): VOC's, or with these colours for the first classes.
 
+    Args:
+        colours: (n, RGB), whole numbers from 0 to 255, n up to 256: the colour of each class.
+
     Raises:
-        ValueError: the colours are no such array, or more than 256.
+        ValueError: the colours are something else.
     """
     result = np.array([tables.voc_colour(number) for number in range(256)], np.uint8)
     if colours is None:
         return result
-    colours = np.asarray(colours)
-    if colours.ndim != 2 or colours.shape[1] != 3 or len(colours) > 256 or (colours != colours.astype("uint8")).any():
-        raise ValueError(
-            "Colours are (n, RGB), whole numbers from 0 to 255, a row for each class and 256 rows at most; these are "
-            f"{colours.dtype} {colours.shape}."
-        )
-    result[: len(colours)] = colours
+    try:
+        given = np.asarray(colours)
+    except ValueError:  # rows of different lengths
+        given = np.array(None)
+    is_table = given.ndim == 2 and given.shape[1] == 3 and len(given) <= 256 and given.dtype.kind in "uif"
+    if not is_table or not ((given >= 0) & (given <= 255) & (given == np.floor(given))).all():
+        raise ValueError("Colours are (n, RGB), whole numbers from 0 to 255, a row for each of up to 256 classes.")
+    result[: len(given)] = given
     return result
 
 
@@ -39,10 +43,10 @@ def index_png(path, mask, colours=None):
     Args:
         path: the file, which is replaced if it is there.
         mask: uint8 (row, col), classes or 255 for void, as `helpers.predict.predict_masks` and `segment` give it.
-        colours: uint8 (n, RGB), such as `helpers.viz.style.PALETTE`; by default VOC's.
+        colours: as for `palette`, such as `helpers.viz.style.PALETTE`.
 
     Raises:
-        ValueError: the mask, or the colours, are no such array.
+        ValueError: the mask is no such array, or the colours are none.
     """
     picture = Image.fromarray(_checked(mask))
     picture.putpalette(palette(colours).tobytes())
@@ -53,7 +57,8 @@ def overlay_png(path, image, mask, colours=None, opacity=0.5):
     """Writes a photo, uint8 (row, col, RGB), with the colours of a mask (row, col) over it; void stays as it is.
 
     Raises:
-        ValueError: the two have different sizes, or are no such arrays; the opacity is not from 0 to 1.
+        ValueError: the two have different sizes, or are no such arrays, or the colours are none; the opacity is not
+            from 0 to 1.
     """
     if not 0 <= opacity <= 1:
         raise ValueError(f"An opacity is from 0, the photo alone, to 1, the mask alone; this is {opacity}.")

@@ -149,14 +149,9 @@ def test_what_is_no_mask_is_refused(tmp_path):
     for names, said in ((["a", "a"], "twice"), (["a", " "], "a text"), (["a", "__ignore__"], "word for void")):
         with pytest.raises(ValueError, match=said):
             writing.labelme_json(tmp_path / "a.json", np.zeros((4, 4), "uint8"), names, "a.png")
-    for colours in (
-        np.zeros((257, 3), "uint8"),
-        np.zeros((3, 4), "uint8"),
-        [(0.5, 1, 0)],
-        [(300, 0, 0)],
-        [(-1, 0, 0)],
-        [],
-    ):
+    none = [np.zeros((257, 3), "uint8"), np.zeros((3, 4), "uint8"), [(0.5, 1, 0)], [(300, 0, 0)], [(-1, 0, 0)], []]
+    none += [[(10**30, 0, 0)], [(None, 0, 0)], [("a", "b", "c")], [(1, 2, 3), (1, 2)], [(float("nan"), 0, 0)]]
+    for colours in none:
         with pytest.raises(ValueError, match="whole numbers from 0 to 255"):
             writing.index_png(tmp_path / "a.png", np.zeros((4, 4), "uint8"), colours)
     for opacity in (-0.5, 2, float("nan")):

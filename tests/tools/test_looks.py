@@ -27,7 +27,7 @@ def networks(tmp_path):
 def test_each_network_is_scored_in_each_size(data, networks, tmp_path, capsys):  # noqa: F811
     looks.main([*networks, "--data", str(data), "--out", str(tmp_path / "looks.json")])
     record = json.loads((tmp_path / "looks.json").read_text())
-    assert record["command"] == "python tools/looks.py one.keras other.npz"
+    assert record["command"] == "python tools/looks.py one.keras other.npz --out looks.json"
     assert set(record["validation"]) == {"one", "other", "together"}
     printed = capsys.readouterr().out.splitlines()
     assert len([line for line in printed if "ahead in" not in line]) == 21
@@ -56,11 +56,11 @@ def test_sizes_may_be_chosen(data, networks, tmp_path, capsys):  # noqa: F811
     given = [networks[0], "--sizes", "1", "1,1.75", "--data", str(data), "--out", str(tmp_path / "looks.json")]
     looks.main(given)
     record = json.loads((tmp_path / "looks.json").read_text())
-    assert record["command"] == "python tools/looks.py one.keras --sizes 1 1,1.75"
+    assert record["command"] == "python tools/looks.py one.keras --sizes 1 1,1.75 --out looks.json"
     assert list(record["validation"]) == ["one"] and list(record["validation"]["one"]) == ["1", "1, 1.75"]
     with pytest.raises(SystemExit):
         looks.main([networks[0], "--sizes", "large"])
-    assert "large" in capsys.readouterr().err
+    assert "'large' is no size" in capsys.readouterr().err
 
 
 def test_together_the_surer_network_decides(data):  # noqa: F811

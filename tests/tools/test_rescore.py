@@ -1,6 +1,7 @@
 """tools/rescore.py: a score by three conventions, with one look and with four, and how far other images move it."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -130,12 +131,17 @@ def test_notebook_06_says_what_the_record_says():
 @pytest.mark.slow
 def test_other_sizes_go_to_a_file_of_their_own(data, tmp_path, capsys):  # noqa: F811
     given = ["--data", str(data), "--scales", "1", "1.6"]
-    with pytest.raises(SystemExit):
-        rescore.main(given)
-    assert "name another file" in capsys.readouterr().err
+    for words in ([], ["--out", os.path.relpath(rescore.OUT)]):
+        with pytest.raises(SystemExit):
+            rescore.main([*given, *words])
+        assert "name another file" in capsys.readouterr().err
+    for scale in ("0", "-1", "nan", "inf", "large"):
+        with pytest.raises(SystemExit):
+            rescore.main(["--data", str(data), "--scales", "1", scale, "--out", str(tmp_path / "sizes.json")])
+        assert "is no size" in capsys.readouterr().err
     rescore.main([*given, "--out", str(tmp_path / "sizes.json")])
     record = json.loads((tmp_path / "sizes.json").read_text())
-    assert record["command"] == "python tools/rescore.py --scales 1 1.6"
+    assert record["command"] == "python tools/rescore.py --scales 1 1.6 --out sizes.json"
     four, other = record["looks"]["four"]["test"], record["looks"]["other four"]
     assert other["scales"] == [1.0, 1.6] and other["test"] != four
     printed = capsys.readouterr().out
