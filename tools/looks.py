@@ -20,7 +20,7 @@ from keras import ops
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import metrics, pipeline, predict, runs, siftflow
 from helpers.engine import archive, hardware, muon  # noqa: F401 (a checkpoint may name Muon)
-from rescore import ahead, difference, matrices, size, typed_out
+from rescore import ahead, difference, matrices, size, typed_file, typed_out
 
 OUT = Path(__file__).resolve().parent.parent / "results" / "looks.json"
 SIZES = ((1.0,), (1.25,), (1.5,), (1.75,), (2.0,), (1.0, 1.25), (1.0, 1.5), (1.0, 1.75), (1.0, 2.0), (1.0, 2.5))
@@ -102,7 +102,7 @@ def main(arguments=None):
             print(_line("together", sizes, found["together"][sizes]), flush=True)
     except ValueError as error:
         parser.exit(1, f"{error}\n")
-    typed = [Path(name).name for name in given.networks]
+    typed = [typed_file(name) if Path(name).suffix else name for name in given.networks]
     if given.sizes != SIZES:
         typed += ["--sizes", *(_named(sizes).replace(" ", "") for sizes in given.sizes)]
     record = {

@@ -138,11 +138,15 @@ def size(text):
     raise argparse.ArgumentTypeError(f"{text!r} is no size: it is a number from 0.1 to 10, such as 1.25")
 
 
+def typed_file(path):
+    """A file as it is typed in the project's folder; of one elsewhere its name alone, and no folder of this machine."""
+    whole = Path(path).resolve()
+    return whole.relative_to(ROOT).as_posix() if whole.is_relative_to(ROOT) else whole.name
+
+
 def typed_out(out, default):
     """The words of a command that name the file it writes, unless it is the default: a list of texts."""
-    inside = out.resolve().is_relative_to(ROOT)
-    name = out.resolve().relative_to(ROOT).as_posix() if inside else out.name  # no folder of this machine
-    return [] if out.resolve() == default.resolve() else ["--out", name]
+    return [] if out.resolve() == default.resolve() else ["--out", typed_file(out)]
 
 
 def main(arguments=None):

@@ -68,6 +68,13 @@ def test_a_difference_is_taken_on_the_same_draws():
     assert [low, high] == pytest.approx([1 - half, 1 + half], abs=0.15 * half)
 
 
+def test_a_file_is_named_as_it_is_typed_in_the_project(tmp_path):
+    assert rescore.typed_file(os.path.relpath(ROOT / "build" / "a.keras")) == "build/a.keras"
+    assert rescore.typed_file(tmp_path / "a.keras") == "a.keras"
+    assert rescore.typed_out(Path(os.path.relpath(rescore.OUT)), rescore.OUT) == []
+    assert rescore.typed_out(ROOT / "results" / "b.json", rescore.OUT) == ["--out", "results/b.json"]
+
+
 def test_the_matrices_of_the_images_add_up():
     model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(5, 3, padding="same")])
     random = np.random.RandomState(0)
